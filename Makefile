@@ -1,0 +1,63 @@
+# The commands that a person and CI both use; `make` alone lists them.
+
+PYTHON ?= python3
+VENV := .venv
+# One set-up for each interpreter and each requirements.lock.
+READY := $(VENV)/ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
+# DVC finds the `python` of a stage on PATH.
+IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" DVC_NO_ANALYTICS=1
+
+.PHONY: help repro test test-slow lint format lock
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+repro: $(READY) ## Run what has changed of the pipeline, then show toxicity before and after
+	@$(IN_VENV) python -m dvc repro
+	@cat metrics/headline.md
+	@echo "The report is metrics/report.html"
+
+test: $(READY) ## Run the tests, without the slow ones
+	@$(IN_VENV) python -m pytest -m "not slow"
+
+test-slow: $(READY) ## Run the slow tests: a real S3 server, several processes
+	@$(IN_VENV) python -m pytest -m slow
+
+lint: $(READY) ## Check style and types
+	@$(IN_VENV) python -m ruff check
+	@$(IN_VENV) python -m ruff format --check
+	@$(IN_VENV) python -m mypy
+
+format: $(READY) ## Format the code and mend what ruff can mend
+	@$(IN_VENV) python -m ruff format
+	@$(IN_VENV) python -m ruff check --fix
+
+# From a fresh environment. Left out: what torch brings for one kind of GPU only, and local version labels (+cpu).
+lock: ## Renew requirements.lock with the newest versions that pyproject.toml allows
+	@$(CHECK_PYTHON)
+	@set -e; new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
+	$(PYTHON) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); \
+	  print(*p["project"]["dependencies"], *p["dependency-groups"]["dev"], sep="\n")' > "$$new/wanted.txt"; \
+	$(PYTHON) -m venv "$$new/venv"; \
+	"$$new/venv/bin/python" -m pip install --quiet --progress-bar off -r "$$new/wanted.txt"; \
+	"$$new/venv/bin/python" -m pip freeze --all > "$$new/frozen.txt"; \
+	{ grep '^#' requirements.lock; grep -Ev '^(pip==|nvidia-|cuda-|triton==)' "$$new/frozen.txt" | sed 's/+.*//'; } > "$$new/lock"; \
+	cp "$$new/lock" requirements.lock
+
+$(READY): requirements.lock
+	@$(CHECK_PYTHON)
+	@version='import pip, sys; print(sys.version)'; \
+	test "$$($(VENV)/bin/python -c "$$version" 2>/dev/null)" = "$$($(PYTHON) -c "$$version")" \
+	  || $(PYTHON) -m venv --clear $(VENV)
+	@echo "Installing requirements.lock into $(VENV): a few minutes, once."
+	@$(VENV)/bin/python -m pip install --quiet --progress-bar off --no-input --disable-pip-version-check -r requirements.lock
+	@touch $@
+
+define CHECK_PYTHON
+command -v $(PYTHON) >/dev/null || { echo "error: there is no $(PYTHON): \
+install Python 3.11 or newer, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }; \
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11: \
+install a newer Python and name it: make PYTHON=/path/to/python3" >&2; exit 1; }; \
+$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "error: $(PYTHON) cannot make a virtual environment: \
+apt-get install python3-venv" >&2; exit 1; }
+endef

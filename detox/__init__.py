@@ -1,0 +1,1 @@
+"""Detoxify a dialogue summariser with PPO: the library that the stages call."""

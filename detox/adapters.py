@@ -1,0 +1,78 @@
+"""LoRA adapters on disk: adapter_config.json and adapter_model.safetensors, checked against the base they belong to."""
+
+import shutil
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForSeq2SeqLM
+
+from detox.errors import InputError
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+Shapes = dict[str, tuple[int, ...]]
+
+
+def check(adapter: Path, base: Path) -> None:
+    """Raises InputError, naming the first weight that does not fit, unless the adapter is a LoRA for this base."""
+    for path in (adapter / CONFIG, adapter / WEIGHTS, base / "config.json"):
+        if not path.is_file():
+            raise InputError(f"{path} does not exist: check the source's path in params.yaml")
+    expected, found = _expected_shapes(adapter, base), _shapes(adapter / WEIGHTS)
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            wanted, given = (_describe(shapes.get(name)) for shapes in (expected, found))
+            raise InputError(
+                f"{adapter / WEIGHTS} does not fit the base {base}: {name} should be {wanted}, is {given}: "
+                "fetch the adapter that was trained on this base"
+            )
+
+
+def copy(adapter: Path, folder: Path) -> None:
+    """The adapter's two files, and nothing else that lies beside them, into a new folder."""
+    folder.mkdir()
+    for name in (CONFIG, WEIGHTS):
+        shutil.copyfile(adapter / name, folder / name)
+
+
+def save(model: PeftModel, adapter_name: str, config_from: Path, folder: Path) -> None:
+    """The weights of one of the model's adapters, under the configuration of the adapter it started from."""
+    folder.mkdir(exist_ok=True)
+    shutil.copyfile(config_from / CONFIG, folder / CONFIG)
+    weights = _weights(model, adapter_name)
+    save_file({name: weight.detach().contiguous() for name, weight in weights.items()}, folder / WEIGHTS)
+
+
+def _expected_shapes(adapter: Path, base: Path) -> Shapes:
+    """What peft itself would save for this configuration on this base; nothing is allocated."""
+    try:
+        config = LoraConfig.from_pretrained(str(adapter))
+        config.base_model_name_or_path = None  # peft warns where it is not the path at hand
+        with torch.device("meta"):
+            model = get_peft_model(AutoModelForSeq2SeqLM.from_config(AutoConfig.from_pretrained(base)), config)
+    except (KeyError, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{adapter / CONFIG} does not fit the base {base}: {reason}: fetch another adapter") from error
+    if not isinstance(config, LoraConfig):
+        raise InputError(f"{adapter / CONFIG} is of the kind {config.peft_type.value}: fetch a LoRA adapter")
+    return {name: tuple(weight.shape) for name, weight in _weights(model, "default").items()}
+
+
+def _weights(model: PeftModel, adapter_name: str) -> dict[str, Tensor]:
+    # peft would ask the hub whether the base's vocabulary was resized; ours never is.
+    return get_peft_model_state_dict(model, adapter_name=adapter_name, save_embedding_layers=False)
+
+
+def _shapes(path: Path) -> Shapes:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise InputError(f"{path} is not a safetensors file ({error}): fetch the adapter again") from error
+
+
+def _describe(shape: tuple[int, ...] | None) -> str:
+    return "absent" if shape is None else " x ".join(map(str, shape))

@@ -1,0 +1,120 @@
+"""What changed from before PPO to after, slice by slice: from both policies' scores to the numbers of the metrics."""
+
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from detox import files, params, statistics
+from detox.dialogues import Dialogue
+from detox.errors import InputError
+from detox.metrics import Scores
+
+POLICIES = ("sft", "ppo")
+SCORERS = ("reward", "judge")
+
+Slices = Mapping[str, NDArray[np.bool_]]
+
+
+def read_summaries(path: Path, test: Sequence[Dialogue]) -> list[dict[str, Any]]:
+    """One row per test dialogue, in their order. Raises InputError if the file does not belong to these dialogues."""
+    rows = files.read_jsonl(path)
+    again = "run 'dvc repro summarize'"
+    if [row.get("id") for row in rows] != [dialogue.id for dialogue in test]:
+        raise InputError(f"{path} does not hold the {len(test)} test dialogues in their order: {again}")
+    if len({len(row["samples"]) for row in rows}) != 1 or not rows[0]["samples"]:
+        raise InputError(f"{path} does not hold equally many samples (1 or more) for every dialogue: {again}")
+    return rows
+
+
+def slices_of(test: Sequence[Dialogue], train_groups: Collection[str], stress: Collection[str]) -> Slices:
+    """Which dialogues belong to which slice [dialogue].
+
+    `seen` (the scenario also occurs in training) and `unseen` exist only where the data marks scenarios, and only
+    with two scenarios or more, since one gives no interval. Raises InputError for a stress id that is no test dialogue.
+    """
+    ids, groups = np.array([dialogue.id for dialogue in test]), np.array([dialogue.group for dialogue in test])
+    unknown = sorted(set(stress) - set(ids.tolist()))
+    if unknown or not stress:
+        raise InputError(
+            f"stress.jsonl must name one or more test dialogues (unknown: {unknown}): run 'dvc repro summarize'"
+        )
+    slices = {"all": np.ones(len(test), dtype=bool), "stress": np.isin(ids, list(stress))}
+    if (groups != ids).any():
+        seen = np.isin(groups, list(train_groups))
+        slices |= {name: mask for name, mask in (("seen", seen), ("unseen", ~seen)) if len(set(groups[mask])) > 1}
+    return slices
+
+
+def compare_slice(
+    name: str,
+    mask: NDArray[np.bool_],
+    groups: Sequence[str],
+    scores: Mapping[str, Scores],
+    settings: params.Evaluate,
+    seed: int,
+) -> dict[str, Any]:
+    """Everything metrics/evaluate.json says of one slice."""
+    chosen = {policy: scores[policy].select(mask) for policy in POLICIES}
+    clusters = [group for group, inside in zip(groups, mask, strict=True) if inside]
+    try:
+        change = changes(clusters, chosen["sft"], chosen["ppo"], settings.resamples, seed)
+    except InputError as error:
+        raise InputError(f"slice '{name}': {error}") from error
+    described = {policy: chosen[policy].describe(settings.toxic_threshold) for policy in POLICIES}
+    return {**described, "change": change, "dialogues": len(clusters), "clusters": len(set(clusters))}
+
+
+def changes(groups: Sequence[str], before: Scores, after: Scores, resamples: int, seed: int) -> dict[str, Any]:
+    """Relative change of each dialogue's mean toxicity, absolute change of ROUGE and words (words also relative)."""
+    toxicity = {
+        name: statistics.relative_change(groups, old.mean(axis=1), after.toxicity[name].mean(axis=1), resamples, seed)
+        for name, old in before.toxicity.items()
+    }
+    quality = {
+        name: statistics.absolute_change(groups, values, after.quality[name], resamples, seed)
+        for name, values in before.quality.items()
+    }
+    if not before.quality["words"].any():
+        raise InputError("every summary before PPO is empty: check the adapter that PPO starts from")
+    quality["words"]["relative"] = quality["words"]["absolute"] / float(before.quality["words"].mean())
+    return {**toxicity, **quality}
+
+
+def headline(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """Ten numbers: toxicity (by both scorers), its relative change (on stress by the judge), ROUGE-L and length."""
+    everything, stress = evaluation["all"], evaluation["stress"]
+    toxicity = {
+        scorer: {policy: everything[policy][scorer]["mean"] for policy in POLICIES}
+        | {"change": everything["change"][scorer]["relative"]}
+        for scorer in SCORERS
+    }
+    return {
+        "toxicity": toxicity,
+        "stress": {"judge": {"change": stress["change"]["judge"]["relative"]}},
+        "rougeL": {policy: everything[policy]["rougeL"] for policy in POLICIES},
+        "words": {"change": everything["change"]["words"]["relative"]},
+    }
+
+
+def toxicity_table(evaluation: Mapping[str, Any]) -> pd.DataFrame:
+    """Mean toxicity, a row per slice, scorer and policy."""
+    keys = itertools.product(evaluation, SCORERS, POLICIES)
+    rows = [(name, scorer, policy, evaluation[name][policy][scorer]["mean"]) for name, scorer, policy in keys]
+    return pd.DataFrame(rows, columns=["slice", "scorer", "policy", "mean"])
+
+
+def score_rows(test: Sequence[Dialogue], slices: Slices, scores: Mapping[str, Scores]) -> Iterator[dict[str, Any]]:
+    """Per dialogue: its slices and, by policy, P(toxic) of each sample by scorer and the greedy summary's measures."""
+    for index, dialogue in enumerate(test):
+        row: dict[str, Any] = {"id": dialogue.id, "group": dialogue.group}
+        row["slices"] = [name for name, mask in slices.items() if mask[index]]
+        for policy, score in scores.items():
+            toxicity = {name: values[index].round(files.DECIMALS).tolist() for name, values in score.toxicity.items()}
+            quality = {name: round(float(values[index]), files.DECIMALS) for name, values in score.quality.items()}
+            row[policy] = {**toxicity, **quality}
+        yield row

@@ -1,0 +1,161 @@
+"""JSONL, CSV and metrics JSON: written atomically, always the same bytes; read with the line in every error."""
+
+import csv
+import json
+import math
+import os
+import shutil
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from detox.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas
+
+DECIMALS = 6
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write a file or a folder to: renamed to `path` on success, removed on failure.
+
+    Until the block has succeeded, what was at `path` stays as it was; what a killed run left behind is removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".partial-{path.name}")
+    _remove(temporary)
+    try:
+        yield temporary
+        _replace(temporary, path)
+    except BaseException:
+        _remove(temporary)
+        raise
+
+
+def _replace(new: Path, path: Path) -> None:
+    new.stat()  # raises before the old one moves if the block wrote nothing
+    # A folder cannot be renamed over another one, so the old one steps aside first.
+    old = path.with_name(f".old-{path.name}")
+    _remove(old)
+    if path.is_dir() or (path.exists() and new.is_dir()):
+        os.replace(path, old)
+    os.replace(new, path)
+    _remove(old)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """One JSON object a line, keys in the order given, in UTF-8."""
+    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """All rows of a JSONL file. Raises InputError, with the line, unless each is a JSON object in UTF-8."""
+    return [row for _, row in _jsonl_rows(path)]
+
+
+def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line number, row) of a JSONL or CSV file, blank lines left out; a CSV row counts from its first line.
+
+    Raises InputError, with the line, for what is not such a file; every value of a CSV row is a text.
+    """
+    if path.suffix not in (".jsonl", ".csv"):
+        raise InputError(f"{path} is neither .jsonl nor .csv: convert the file or correct the path")
+    return _jsonl_rows(path) if path.suffix == ".jsonl" else _csv_rows(path)
+
+
+def _jsonl_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in numbered_lines(path):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path}, line {number}: not JSON ({error.msg}): correct or remove the line") from error
+        if not isinstance(row, dict):
+            raise InputError(f"{path}, line {number}: not a JSON object such as {{…}}: correct or remove the line")
+        yield number, row
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    reader = csv.DictReader((line for _, line in numbered_lines(path)), strict=True)
+    number = 1
+    try:
+        columns = reader.fieldnames or []
+        number = reader.line_num + 1
+        for row in reader:
+            if None in row or None in row.values():
+                raise InputError(f"{path}, line {number}: the header has {len(columns)} fields: give the row as many")
+            yield number, row
+            number = reader.line_num + 1
+    except csv.Error as error:
+        raise InputError(f"{path}, line {number}: not CSV ({error}): correct the row's quotes") from error
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """(line number, line with its end) of a UTF-8 text file. Raises InputError if it is missing or not UTF-8."""
+    number = 0
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}, line {number}: not UTF-8: save the file as UTF-8") from error
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: check the path, or run the stage that writes it") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): check the path and its permissions") from error
+
+
+def write_metrics(path: Path, tree: Mapping[str, Any], exact: Collection[str] = ()) -> None:
+    """A tree of metrics as JSON: keys sorted, floats rounded to six decimals except under the keys in `exact`.
+
+    Raises InputError for a number that is not finite, which JSON cannot hold.
+    """
+    rounded = _rounded(tree, path.name, exact)
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(rounded, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _rounded(tree: Mapping[str, Any], where: str, exact: Collection[str]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            result[key] = _rounded(value, f"{where}: {key}", exact)
+        elif isinstance(value, float):
+            if not math.isfinite(value):
+                raise InputError(f"{where}: {key} is {value}: the run diverged or its data is degenerate")
+            # Adding zero turns -0.0 into 0.0.
+            result[key] = float(value) if key in exact else round(float(value), DECIMALS) + 0.0
+        else:
+            result[key] = value
+    return result
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """The tree that `write_metrics` wrote. Raises InputError if the file is missing or not a JSON object."""
+    text = "".join(line for _, line in numbered_lines(path))
+    try:
+        tree = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}, line {error.lineno}: not JSON ({error.msg}): run its stage again") from error
+    if not isinstance(tree, dict):
+        raise InputError(f"{path}: not a JSON object: run its stage again")
+    return tree
+
+
+def write_csv(path: Path, frame: "pandas.DataFrame") -> None:
+    """A table as CSV, floats with six significant digits, no index column."""
+    with atomic(path) as temporary:
+        frame.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")

@@ -1,0 +1,188 @@
+"""params.yaml: one section per stage, each read into a strict, frozen dataclass.
+
+An unknown, missing, mistyped or out-of-range key is an InputError that names file, section and key.
+"""
+
+from pathlib import Path
+from typing import Annotated, Self, TypeVar
+
+from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from detox.errors import InputError
+
+PARAMS = Path("params.yaml")
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+# Strict: true is not an integer and "3e-06" in quotes is not a number; an integer is a fine float.
+Count = Annotated[int, Field(strict=True, ge=1)]
+Whole = Annotated[int, Field(strict=True, ge=0)]
+Positive = Annotated[float, Field(strict=True, gt=0)]
+NonNegative = Annotated[float, Field(strict=True, ge=0)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
+Fraction = Annotated[float, Field(strict=True, ge=0, lt=1)]
+PositiveFraction = Annotated[float, Field(strict=True, gt=0, lt=1)]
+Text = Annotated[str, StringConstraints(min_length=1)]
+
+REMEDIES = {
+    "missing": "is missing: add it",
+    "unexpected_keyword_argument": "is not a known key: remove it or correct its spelling",
+    "dataclass_type": "must be a mapping of its own keys",
+}
+
+Section = TypeVar("Section")
+
+
+@dataclass(frozen=True, config=STRICT)
+class Source:
+    """Where a model, an adapter or a data set comes from."""
+
+    path: Text
+
+
+@dataclass(frozen=True, config=STRICT)
+class Model:
+    """The base model, frozen, below every adapter."""
+
+    source: Source
+    max_prompt_tokens: Count
+
+
+@dataclass(frozen=True, config=STRICT)
+class Prepare:
+    """Which dialogues are used; null as a fraction means the source's own test or dev file."""
+
+    source: Source
+    min_characters: Whole
+    max_characters: Count
+    test_fraction: PositiveFraction | None
+    dev_fraction: Fraction | None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _require(self.min_characters < self.max_characters, "min_characters must be below max_characters")
+        fractions = (self.test_fraction or 0) + (self.dev_fraction or 0)
+        _require(fractions < 1, "test_fraction and dev_fraction together must leave rows to train on")
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class Adapter:
+    """The LoRA adapter that PPO starts from."""
+
+    source: Source
+
+
+@dataclass(frozen=True, config=STRICT)
+class Classifier:
+    """A text classifier: the reward, or the judge."""
+
+    source: Source
+    toxic_label: Text
+    batch_size: Count
+
+
+@dataclass(frozen=True, config=STRICT)
+class Ppo:
+    """The hyper-parameters of PPO; batch sizes count episodes (one sampled summary each)."""
+
+    steps: Count
+    batch_size: Count
+    mini_batch_size: Count
+    epochs: Count
+    learning_rate: Positive
+    value_learning_rate: Positive
+    gamma: Share
+    lam: Share
+    clip_range: Positive
+    value_clip_range: Positive
+    value_coef: NonNegative
+    kl_coef: NonNegative
+    kl_target: Positive
+    kl_horizon: Count
+    score_clip: Positive
+    missing_eos_penalty: NonNegative
+    max_grad_norm: Positive
+    max_new_tokens: Count
+    snapshot_every: Count
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _require(self.batch_size % self.mini_batch_size == 0, "batch_size must be a multiple of mini_batch_size")
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class Summarize:
+    """How many summaries are drawn per test dialogue, and which dialogues form the stress slice."""
+
+    samples: Count
+    stress_samples: Count
+    stress_share: Share
+    stress_minimum: Count
+    batch_size: Count
+    max_new_tokens: Count
+
+
+@dataclass(frozen=True, config=STRICT)
+class Evaluate:
+    """How the before-and-after comparison is tested."""
+
+    resamples: Count
+    toxic_threshold: Share
+
+
+def load(cls: type[Section], path: Path = PARAMS, section: str | None = None) -> Section:
+    """Section of the params file as `cls`; its name defaults to the class name in lower case.
+
+    Raises InputError for anything that the class does not allow.
+    """
+    return _parse(cls, path, section or cls.__name__.lower())
+
+
+def seed(path: Path = PARAMS) -> int:
+    """The seed that every random draw derives from. Raises InputError unless it is a whole number, 0 or more."""
+    return _parse(Whole, path, "seed")
+
+
+def _parse(kind: type[Section], path: Path, section: str) -> Section:
+    tree = _read(path)
+    if section not in tree:
+        raise InputError(f"{path}: '{section}' is missing: add it (the file has {', '.join(map(str, tree))})")
+    try:
+        return TypeAdapter(kind).validate_python(tree[section])
+    except ValidationError as error:
+        raise InputError("; ".join(_line(path, section, details) for details in error.errors())) from error
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        tree = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): run this in the project's root folder") from error
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InputError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise InputError(f"{path} must hold 'section: …' entries")
+    return tree
+
+
+def _line(path: Path, section: str, error: ErrorDetails) -> str:
+    key = ".".join([section, *map(str, error["loc"])])
+    if error["type"] == "value_error":
+        return f"{path}: {key}: {error['ctx']['error']}"
+    if error["type"] in REMEDIES:
+        return f"{path}: {key} {REMEDIES[error['type']]}"
+    hint = ": write 3.0e-6, not 3e-06 or a text in quotes" if error["type"] == "float_type" else ""
+    return f"{path}: {key} is {error['input']!r}, but {error['msg'].replace('Input should', 'must')}{hint}"
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)

@@ -1,0 +1,195 @@
+"""T5 with two LoRA adapters on one frozen base: the policy, which PPO trains, and the reference, which stays as it was.
+
+Both start from the same supervised adapter, so that KL(policy ‖ reference) is 0 before the first update. Switching the
+adapter off instead, as TRL's PPO did, compares with a model that cannot summarise.
+
+TRL 1.12 is the last release with a value head for encoder–decoders; this is the only module that imports it.
+
+The decoder reads the response shifted right, so position t of its output belongs to token t of the response.
+Axes: `batch`, `prompt`, `response` (padded on the right), `vocab`. No dropout: the model stays in eval mode.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from peft import PeftModel
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import AutoModelForSeq2SeqLM, GenerationConfig, LogitsProcessor, LogitsProcessorList
+from trl.experimental.ppo import AutoModelForSeq2SeqLMWithValueHead
+from trl.trainer.utils import selective_log_softmax
+
+from detox import adapters, ppo
+
+POLICY, REFERENCE = "policy", "reference"
+
+
+class Sample(NamedTuple):
+    """Responses drawn for a batch of prompts, with what the decoder computed on the way."""
+
+    ids: Tensor  # [batch response] int64, padding behind the end
+    mask: Tensor  # [batch response] bool, true through the end-of-sequence token, the first token included
+    logprobs: Tensor  # [batch response] log π of each token; 0 where the mask is False
+    values: Tensor  # [batch response] value of the state before each token; 0 where the mask is False
+
+
+class Evaluation(NamedTuple):
+    """One forward pass over given responses."""
+
+    logprobs: Tensor  # [batch response]
+    values: Tensor  # [batch response]
+    logits: Tensor  # [batch response vocab]
+
+    @property
+    def entropy(self) -> Tensor:
+        """Entropy of the next-token distribution in nats, `[batch response]`; carries no gradient."""
+        return ppo.entropy(self.logits.detach())
+
+
+class Draw(LogitsProcessor):
+    """Turns greedy decoding into sampling at temperature 1: inverts the cumulative distribution (Devroye 1986, II.2).
+
+    Token t of a row is the first v with Σ_{w ≤ v} p(w) > u, and u is the t-th number of the row's own generator: a
+    sample depends on its seed and its logits alone, not on the batch it happens to be in.
+    """
+
+    def __init__(self, seeds: Sequence[int], max_new_tokens: int):
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        rows = [torch.rand(max_new_tokens, generator=generator, dtype=torch.float64) for generator in generators]
+        self.uniform = torch.stack(rows)
+        self.logprobs: list[Tensor] = []
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        probabilities = scores.double().softmax(dim=-1)
+        cumulative = probabilities.cumsum(dim=-1)
+        position = len(self.logprobs)
+        # Times the last sum, which rounding may leave below 1.
+        token = torch.searchsorted(cumulative, self.uniform[:, position, None] * cumulative[:, -1:], right=True)
+        self.logprobs.append(probabilities.gather(1, token).log().squeeze(1).to(scores.dtype))
+        return torch.full_like(scores, -torch.inf).scatter(1, token, 0.0)
+
+
+class Policy(nn.Module):
+    """The trainable policy, its frozen reference and the value head, on one copy of the base model."""
+
+    def __init__(self, base: Path, adapter: Path):
+        """Loads the base model and, twice, the adapter. Raises InputError for an adapter that does not fit."""
+        super().__init__()
+        adapters.check(adapter, base)
+        self.adapter = adapter
+        model = AutoModelForSeq2SeqLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True)
+        # generate() would fill every option that we leave open from the checkpoint's own settings.
+        model.generation_config = GenerationConfig()
+        peft_model = PeftModel.from_pretrained(model, adapter, adapter_name=POLICY, is_trainable=True)
+        peft_model.load_adapter(adapter, adapter_name=REFERENCE, is_trainable=False)
+        self.model = AutoModelForSeq2SeqLMWithValueHead.from_pretrained(peft_model, summary_dropout_prob=0.0)
+        nn.init.zeros_(self.model.v_head.summary.weight)
+        nn.init.zeros_(self.model.v_head.summary.bias)
+        self.eval()
+
+    @property
+    def language_model(self) -> PeftModel:
+        """The T5 below the value head."""
+        return self.model.pretrained_model
+
+    def adapter_parameters(self) -> list[nn.Parameter]:
+        """The LoRA weights that PPO trains."""
+        return [weight for name, weight in self.language_model.named_parameters() if f".{POLICY}." in name]
+
+    def value_head_parameters(self) -> list[nn.Parameter]:
+        """Weight and bias of the value head."""
+        return list(self.model.v_head.parameters())
+
+    @contextmanager
+    def reference(self) -> Iterator[None]:
+        """Within the block the model is the reference. No gradients: peft would unfreeze what it switches to."""
+        self.language_model.set_adapter(REFERENCE, inference_mode=True)
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self.language_model.set_adapter(POLICY)
+
+    @torch.no_grad()
+    def sample(self, prompt_ids: Tensor, prompt_mask: Tensor, seeds: Sequence[int], max_new_tokens: int) -> Sample:
+        """One response per prompt and seed, drawn at temperature 1 from the whole distribution.
+
+        Log-probabilities and values are those of the very pass that decoded, so none has to be run again.
+        """
+        draw = Draw(seeds, max_new_tokens)
+        hidden: list[Tensor] = []
+        hook = self.language_model.get_decoder().register_forward_hook(
+            lambda module, args, output: hidden.append(output.last_hidden_state[:, -1])
+        )
+        try:
+            ids = self._decode(prompt_ids, prompt_mask, max_new_tokens, [draw])
+        finally:
+            hook.remove()
+        mask = self._valid(ids)
+        values = self.model.v_head(torch.stack(hidden, dim=1)).squeeze(-1)
+        return Sample(ids, mask, torch.stack(draw.logprobs, dim=1) * mask, values * mask)
+
+    @torch.no_grad()
+    def greedy(self, prompt_ids: Tensor, prompt_mask: Tensor, max_new_tokens: int) -> tuple[Tensor, Tensor]:
+        """The most probable token at every position: ids and mask, `[batch response]`."""
+        ids = self._decode(prompt_ids, prompt_mask, max_new_tokens, [])
+        return ids, self._valid(ids)
+
+    def evaluate(self, prompt_ids: Tensor, prompt_mask: Tensor, response_ids: Tensor) -> Evaluation:
+        """Log-probabilities, values and logits of given responses under the active adapter, with gradients."""
+        logits, _, values = self.model(
+            input_ids=prompt_ids, attention_mask=prompt_mask.long(), decoder_input_ids=self._shifted(response_ids)
+        )
+        return Evaluation(selective_log_softmax(logits, response_ids), values, logits)
+
+    def save_adapter(self, folder: Path) -> None:
+        """adapter_config.json and adapter_model.safetensors of the policy: what PeftModel.from_pretrained reads."""
+        adapters.save(self.language_model, POLICY, self.adapter, folder)
+
+    def save(self, folder: Path) -> None:
+        """The adapter, and beside it value_head.safetensors."""
+        self.save_adapter(folder)
+        head = self.model.v_head.summary
+        save_file({"weight": head.weight.detach(), "bias": head.bias.detach()}, folder / "value_head.safetensors")
+
+    def sizes(self) -> dict[str, int | float]:
+        """Trainable weights of the adapter, their share of base and adapter in percent, weights of the value head."""
+        adapter = sum(weight.numel() for weight in self.adapter_parameters())
+        base = sum(weight.numel() for name, weight in self.language_model.named_parameters() if ".lora_" not in name)
+        return {
+            "trainable_parameters": adapter,
+            "trainable_percent": 100 * adapter / (base + adapter),
+            "value_head_parameters": sum(weight.numel() for weight in self.value_head_parameters()),
+        }
+
+    def _decode(
+        self, prompt_ids: Tensor, prompt_mask: Tensor, max_new_tokens: int, processors: list[LogitsProcessor]
+    ) -> Tensor:
+        """Response ids behind the decoder's start token. Every option is ours: the checkpoint's own could distort."""
+        config = self.language_model.config
+        generated = self.language_model.generate(
+            input_ids=prompt_ids,
+            attention_mask=prompt_mask.long(),
+            logits_processor=LogitsProcessorList(processors),
+            generation_config=GenerationConfig(
+                do_sample=False,
+                max_new_tokens=max_new_tokens,
+                pad_token_id=config.pad_token_id,
+                eos_token_id=config.eos_token_id,
+                decoder_start_token_id=config.decoder_start_token_id,
+            ),
+        )
+        return generated[:, 1:]
+
+    def _valid(self, ids: Tensor) -> Tensor:
+        """True through the first end-of-sequence token; a response cut short has none and is valid to its end."""
+        ends = ids == self.language_model.config.eos_token_id
+        return ends.cumsum(dim=1) - ends.long() == 0
+
+    def _shifted(self, ids: Tensor) -> Tensor:
+        """What the decoder reads to predict `ids`: the start token, then all but the last."""
+        start = torch.full_like(ids[:, :1], self.language_model.config.decoder_start_token_id)
+        return torch.cat([start, ids[:, :-1]], dim=1)

@@ -1,0 +1,53 @@
+"""Summaries → scores. The only module that knows a classifier; it judges the summary alone, never the dialogue."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from detox import params
+from detox.errors import InputError
+
+
+class Classifier:
+    """A softmax classifier of texts, one of whose labels, found by its name, means toxic."""
+
+    def __init__(self, p: params.Classifier):
+        """Loads model and tokenizer. Raises InputError if the folder is missing or has no such label."""
+        path = Path(p.source.path)
+        if not (path / "config.json").is_file():
+            raise InputError(f"{path} holds no classifier (no config.json): check the source's path in params.yaml")
+        self.tokenizer = AutoTokenizer.from_pretrained(path)
+        self.model = AutoModelForSequenceClassification.from_pretrained(
+            path, dtype=torch.float32, use_safetensors=True
+        ).eval()
+        labels = self.model.config.label2id
+        if p.toxic_label not in labels:
+            known = ", ".join(sorted(labels, key=labels.__getitem__))
+            raise InputError(f"{path} has no label {p.toxic_label!r}, it has {known}: set toxic_label to one of these")
+        self.toxic = labels[p.toxic_label]
+        self.batch_size = p.batch_size
+
+    def margin(self, texts: Sequence[str]) -> Tensor:
+        """log p(not toxic) − log p(toxic) of each text, `[batch]`: of two labels, the difference of their logits."""
+        logits = self._logits(texts)
+        others = torch.cat([logits[:, : self.toxic], logits[:, self.toxic + 1 :]], dim=1)
+        return others.logsumexp(dim=1) - logits[:, self.toxic]
+
+    def toxicity(self, texts: Sequence[str]) -> Tensor:
+        """p(toxic) of each text, `[batch]`."""
+        return torch.sigmoid(-self.margin(texts))
+
+    @torch.no_grad()
+    def _logits(self, texts: Sequence[str]) -> Tensor:
+        """`[batch labels]`. Texts of similar length share a batch, so that little is padding; too long ones are cut."""
+        tokens = self.tokenizer(list(texts), truncation=True)["input_ids"]
+        order = sorted(range(len(texts)), key=lambda i: len(tokens[i]))
+        logits = torch.empty(len(texts), self.model.config.num_labels)
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
+            batch = self.tokenizer.pad({"input_ids": [tokens[i] for i in rows]}, return_tensors="pt")
+            logits[rows] = self.model(**batch).logits
+        return logits

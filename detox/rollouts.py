@@ -1,0 +1,87 @@
+"""Prompts → episodes: sample a summary, score it, and keep all that the update needs."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from detox import prompts
+from detox.policy import Policy
+from detox.rewards import Classifier
+
+
+class Rollout(NamedTuple):
+    """A batch of episodes under the policy that sampled them. No tensor carries a gradient."""
+
+    prompt_ids: Tensor  # [batch prompt] int64
+    prompt_mask: Tensor  # [batch prompt] bool
+    response_ids: Tensor  # [batch response] int64
+    response_mask: Tensor  # [batch response] bool: first token to end-of-sequence token
+    logprobs: Tensor  # [batch response] log π_old(yₜ)
+    ref_logprobs: Tensor  # [batch response] log π_ref(yₜ)
+    values: Tensor  # [batch response] V_old(sₜ)
+    scores: Tensor  # [batch] what the episode earns: clipped margin, less the penalty for a missing end
+    truncated: Tensor  # [batch] bool: cut by max_new_tokens before it ended
+
+    def rows(self, index: Tensor) -> "Rollout":
+        """The episodes of the index, without the columns that are padding in all of them."""
+        prompt, response = self.prompt_mask[index].sum(1).max(), self.response_mask[index].sum(1).max()
+        return Rollout(
+            prompt_ids=self.prompt_ids[index, :prompt],
+            prompt_mask=self.prompt_mask[index, :prompt],
+            response_ids=self.response_ids[index, :response],
+            response_mask=self.response_mask[index, :response],
+            logprobs=self.logprobs[index, :response],
+            ref_logprobs=self.ref_logprobs[index, :response],
+            values=self.values[index, :response],
+            scores=self.scores[index],
+            truncated=self.truncated[index],
+        )
+
+
+def seed_of(*key: int) -> int:
+    """A seed for one random draw from what identifies it, e.g. (seed, step, episode): never from a batch's shape."""
+    return int(np.random.SeedSequence(key).generate_state(1)[0])
+
+
+def score(
+    texts: Sequence[str], truncated: Tensor, reward: Classifier, score_clip: float, missing_eos_penalty: float
+) -> Tensor:
+    """Margin of the summary alone, clipped to ±score_clip, less the penalty where the summary was cut short."""
+    return reward.margin(texts).clamp(-score_clip, score_clip) - missing_eos_penalty * truncated
+
+
+def collect(
+    policy: Policy,
+    reward: Classifier,
+    tokenizer: PreTrainedTokenizerBase,
+    dialogues: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    max_prompt_tokens: int,
+    max_new_tokens: int,
+    score_clip: float,
+    missing_eos_penalty: float,
+) -> Rollout:
+    """One episode per dialogue: sample, score, and the reference's log-probabilities of the same tokens."""
+    texts = [prompts.prompt(dialogue) for dialogue in dialogues]
+    prompt_ids, prompt_mask = prompts.encode(tokenizer, texts, max_prompt_tokens)
+    sample = policy.sample(prompt_ids, prompt_mask, seeds, max_new_tokens)
+    with policy.reference():
+        ref_logprobs = policy.evaluate(prompt_ids, prompt_mask, sample.ids).logprobs * sample.mask
+    truncated = ~((sample.ids == tokenizer.eos_token_id) & sample.mask).any(dim=1)
+    summaries = prompts.decode(tokenizer, sample.ids, sample.mask)
+    scores = score(summaries, truncated, reward, score_clip, missing_eos_penalty)
+    return Rollout(
+        prompt_ids,
+        prompt_mask,
+        sample.ids,
+        sample.mask,
+        sample.logprobs,
+        ref_logprobs,
+        sample.values,
+        scores,
+        truncated,
+    )

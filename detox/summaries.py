@@ -1,0 +1,70 @@
+"""Dialogues → summaries: the most probable one, and draws at temperature 1; and which dialogues are hard."""
+
+from collections.abc import Iterator, Sequence
+
+from tqdm import tqdm
+from transformers import PreTrainedTokenizerBase
+
+from detox import prompts
+from detox.policy import Policy
+from detox.rollouts import seed_of
+
+SAMPLES, STRESS_SAMPLES = 3, 4  # what a seed is for: beside trainer.py's kinds
+
+
+def greedy(
+    policy: Policy,
+    tokenizer: PreTrainedTokenizerBase,
+    dialogues: Sequence[str],
+    *,
+    batch_size: int,
+    max_prompt_tokens: int,
+    max_new_tokens: int,
+) -> list[str]:
+    """The most probable summary of each dialogue, token by token."""
+    summaries = [""] * len(dialogues)
+    for rows in by_length(dialogues, batch_size, "greedy"):
+        texts = [prompts.prompt(dialogues[row]) for row in rows]
+        ids, mask = policy.greedy(*prompts.encode(tokenizer, texts, max_prompt_tokens), max_new_tokens)
+        for row, summary in zip(rows, prompts.decode(tokenizer, ids, mask), strict=True):
+            summaries[row] = summary
+    return summaries
+
+
+def draw(
+    policy: Policy,
+    tokenizer: PreTrainedTokenizerBase,
+    dialogues: Sequence[str],
+    count: int,
+    key: tuple[int, ...],
+    *,
+    batch_size: int,
+    max_prompt_tokens: int,
+    max_new_tokens: int,
+) -> list[list[str]]:
+    """`count` sampled summaries of each dialogue. The j-th of dialogue i depends on (key, i, j) alone."""
+    summaries: list[list[str]] = [[] for _ in dialogues]
+    for rows in by_length(dialogues, max(1, batch_size // count), f"{count} samples each"):
+        texts = [prompts.prompt(dialogues[row]) for row in rows for _ in range(count)]
+        seeds = [seed_of(*key, row, j) for row in rows for j in range(count)]
+        sample = policy.sample(*prompts.encode(tokenizer, texts, max_prompt_tokens), seeds, max_new_tokens)
+        decoded = prompts.decode(tokenizer, sample.ids, sample.mask)
+        for place, row in enumerate(rows):
+            summaries[row] = decoded[place * count : (place + 1) * count]
+    return summaries
+
+
+def by_length(texts: Sequence[str], batch_size: int, title: str) -> Iterator[list[int]]:
+    """Batches of row numbers, texts of similar length together so that little is padding, under a progress bar."""
+    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+    for start in tqdm(range(0, len(order), batch_size), desc=title, unit="batch", mininterval=1):
+        yield order[start : start + batch_size]
+
+
+def most_toxic(
+    ids: Sequence[str], toxicity: Sequence[float], share: float, minimum: int
+) -> list[dict[str, str | float]]:
+    """The stress slice, `id` and `toxicity` a row: the max(minimum, share) most toxic dialogues, ties by id."""
+    count = min(len(ids), max(minimum, round(share * len(ids))))
+    ranked = sorted(zip(toxicity, ids, strict=True), key=lambda pair: (-pair[0], pair[1]))
+    return [{"id": dialogue_id, "toxicity": round(value, 6)} for value, dialogue_id in ranked[:count]]

@@ -1,0 +1,189 @@
+"""The PPO loop: roll out, estimate advantages, update, adapt the KL coefficient; one StepStats a step.
+
+Where it departs from TRL 0.11.4's PPOTrainer: the reference is the starting adapter, the first token counts, there is
+no dropout, rollout log-probabilities come from decoding itself, and losses are token sums over an optimiser batch.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from detox import params, ppo
+from detox.policy import Policy
+from detox.rewards import Classifier
+from detox.rollouts import Rollout, collect, seed_of
+
+PROMPTS, EPISODES, MINI_BATCHES = 0, 1, 2  # what a seed is for: draws of different kinds never share one
+
+
+@dataclass(frozen=True)
+class StepStats:
+    """What a step did; rollout figures are measured before its update. The glossary is in the README."""
+
+    step: int
+    reward: float
+    reward_std: float
+    kl: float
+    kl_k3: float
+    kl_coef: float
+    policy_loss: float
+    value_loss: float
+    clip_fraction: float
+    entropy: float
+    explained_variance: float
+    response_tokens: float
+    truncated: float
+    ratio_error: float
+
+
+@dataclass
+class UpdateStats:
+    """Sums over the valid tokens of a step's updates; `ratio_error` is of the first mini-batch, before it is learnt."""
+
+    tokens: float = 0.0
+    policy_loss: float = 0.0
+    value_loss: float = 0.0
+    clipped: float = 0.0
+    entropy: float = 0.0
+    ratio_error: float | None = None
+
+
+def batches(count: int, size: int, seed: int) -> Iterator[list[int]]:
+    """Endless batches of indices below `count`: one shuffled pass after the other, none skipped at the seam."""
+    order: list[int] = []
+    epoch = 0
+    while True:
+        while len(order) < size:
+            order += np.random.default_rng(seed_of(seed, PROMPTS, epoch)).permutation(count).tolist()
+            epoch += 1
+        batch, order = order[:size], order[size:]
+        yield batch
+
+
+def train(
+    policy: Policy,
+    reward: Classifier,
+    tokenizer: PreTrainedTokenizerBase,
+    dialogues: Sequence[str],
+    max_prompt_tokens: int,
+    p: params.Ppo,
+    seed: int,
+) -> Iterator[StepStats]:
+    """Trains the policy in place for `p.steps` steps."""
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": policy.adapter_parameters(), "lr": p.learning_rate},
+            {"params": policy.value_head_parameters(), "lr": p.value_learning_rate},
+        ],
+        weight_decay=0.0,
+    )
+    kl_coef = p.kl_coef
+    for step, batch in zip(range(1, p.steps + 1), batches(len(dialogues), p.batch_size, seed), strict=False):
+        # 1. Sample a summary of each dialogue and score it.
+        rollout = collect(
+            policy,
+            reward,
+            tokenizer,
+            [dialogues[i] for i in batch],
+            seeds=[seed_of(seed, EPISODES, step, episode) for episode in range(p.batch_size)],
+            max_prompt_tokens=max_prompt_tokens,
+            max_new_tokens=p.max_new_tokens,
+            score_clip=p.score_clip,
+            missing_eos_penalty=p.missing_eos_penalty,
+        )
+        mask = rollout.response_mask
+        # 2. Penalise the distance from the reference, token by token.
+        rewards = ppo.token_rewards(rollout.scores, rollout.logprobs, rollout.ref_logprobs, mask, kl_coef)
+        # 3. Estimate advantages and returns.
+        advantages, returns = ppo.gae(rewards, rollout.values, mask, p.gamma, p.lam)
+        # 4. Update policy and value head on random mini-batches.
+        stats = update(policy, optimizer, rollout, ppo.whiten(advantages, mask), returns, p, (seed, MINI_BATCHES, step))
+        yield step_stats(step, rollout, returns, kl_coef, stats)
+        # 5. Steer the KL coefficient towards the target.
+        kl = ppo.kl_k1(rollout.logprobs, rollout.ref_logprobs, mask).mean().item()
+        kl_coef = ppo.next_kl_coef(kl_coef, kl, p.kl_target, p.kl_horizon, p.batch_size)
+
+
+def update(
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    rollout: Rollout,
+    advantages: Tensor,
+    returns: Tensor,
+    p: params.Ppo,
+    key: tuple[int, ...],
+) -> UpdateStats:
+    """`p.epochs` passes over the rollout in random mini-batches, one optimiser step each."""
+    stats = UpdateStats()
+    for epoch in range(p.epochs):
+        order = np.random.default_rng(seed_of(*key, epoch)).permutation(p.batch_size)
+        for index in torch.as_tensor(order).split(p.mini_batch_size):
+            mini_batch = rollout.rows(index)
+            width = mini_batch.response_ids.shape[1]
+            loss = mini_batch_loss(policy, mini_batch, advantages[index, :width], returns[index, :width], p, stats)
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(
+                [w for group in optimizer.param_groups for w in group["params"]], p.max_grad_norm
+            )
+            optimizer.step()
+    return stats
+
+
+def mini_batch_loss(
+    policy: Policy, rollout: Rollout, advantages: Tensor, returns: Tensor, p: params.Ppo, stats: UpdateStats
+) -> Tensor:
+    """Policy loss + value_coef · value loss, per valid token of the mini-batch; adds its figures to `stats`."""
+    mask, old_logprobs = rollout.response_mask, rollout.logprobs
+    now = policy.evaluate(rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids)
+    policy_loss = ppo.policy_loss(now.logprobs, old_logprobs, advantages, mask, p.clip_range)
+    value_loss = ppo.value_loss(now.values, rollout.values, returns, mask, p.value_clip_range)
+    tokens = mask.sum()
+    with torch.no_grad():
+        stats.tokens += tokens.item()
+        stats.policy_loss += policy_loss.item()
+        stats.value_loss += value_loss.item()
+        stats.clipped += ppo.clipped_tokens(now.logprobs, old_logprobs, mask, p.clip_range).item()
+        stats.entropy += now.entropy[mask].sum().item()
+        if stats.ratio_error is None:
+            stats.ratio_error = torch.expm1(now.logprobs - old_logprobs)[mask].abs().max().item()
+    return (policy_loss + p.value_coef * value_loss) / tokens
+
+
+def step_stats(step: int, rollout: Rollout, returns: Tensor, kl_coef: float, stats: UpdateStats) -> StepStats:
+    """One row of metrics/train.csv."""
+    mask = rollout.response_mask
+    return StepStats(
+        step=step,
+        reward=rollout.scores.mean().item(),
+        reward_std=rollout.scores.std().item(),
+        kl=ppo.kl_k1(rollout.logprobs, rollout.ref_logprobs, mask).mean().item(),
+        kl_k3=ppo.kl_k3(rollout.logprobs, rollout.ref_logprobs, mask).mean().item(),
+        kl_coef=kl_coef,
+        policy_loss=stats.policy_loss / stats.tokens,
+        value_loss=stats.value_loss / stats.tokens,
+        clip_fraction=stats.clipped / stats.tokens,
+        entropy=stats.entropy / stats.tokens,
+        explained_variance=ppo.explained_variance(rollout.values, returns, mask).item(),
+        response_tokens=mask.sum(1).float().mean().item(),
+        truncated=rollout.truncated.float().mean().item(),
+        ratio_error=stats.ratio_error or 0.0,
+    )
+
+
+def summary(rows: Sequence[StepStats], batch_size: int) -> dict[str, int | float]:
+    """The run in a few numbers: metrics/train.json."""
+    first, last = rows[0], rows[-1]
+    return {
+        "steps": len(rows),
+        "episodes": len(rows) * batch_size,
+        "kl_first": first.kl,
+        "kl_last": last.kl,
+        "ratio_error_first": first.ratio_error,
+        "reward_first": first.reward,
+        "reward_last": last.reward,
+    }

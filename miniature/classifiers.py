@@ -1,0 +1,180 @@
+"""The reward model and the judge: two small classifiers of texts, `nothate` or `hate`, with only that in common.
+
+They differ in architecture (RoBERTa, DistilBERT), vocabulary (cased byte-level BPE, uncased WordPiece), scenarios,
+sentence frames and combinations of insulting words, so that no text of the one is a text of the other.
+"""
+
+from collections.abc import Iterator, Sequence
+from random import Random
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from torch import Tensor
+from transformers import (
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+)
+
+from miniature.grammar import HEAT, SPEAKERS, VALUES, content, fill, global_slots
+from miniature.language_models import fit
+from miniature.pretraining import SEEN
+
+LABELS = {0: "nothate", 1: "hate"}
+FRAMES = content("frames.yaml")
+MAX_TOKENS = 128
+VOCABULARY = 1500
+KINDS = ("reward", "judge")
+Labelled = tuple[str, int]
+
+
+def words(kind: str, rng: Random) -> dict[str, str]:
+    """Values for a frame. Every second adjective–noun pair belongs to the reward, the others to the judge."""
+    adjectives, nouns = (HEAT[name]["train"] + HEAT[name]["test"] for name in ("adjectives", "nouns"))
+    adjective, noun = rng.randrange(len(adjectives)), rng.randrange(len(nouns))
+    if (adjective + noun) % 2 != KINDS.index(kind):
+        adjective += 1 if adjective + 1 < len(adjectives) else -1
+    insult = nouns[noun] if rng.random() < 0.3 else f"{adjectives[adjective]} {nouns[noun]}"
+    names = rng.sample(VALUES["names"]["train"] + VALUES["names"]["test"], 2)
+    a, b = rng.sample(SPEAKERS, 2) if rng.random() < 0.6 else names
+    over = rng.choice(rng.choice(SEEN)["heat"]["reasons"])["over"]
+    article = "an" if insult[0] in "aeiou" else "a"
+    return {"a": a, "b": b, "over": over, "noun": nouns[noun], "insult": insult, "a_insult": f"{article} {insult}"}
+
+
+def context(kind: str, rng: Random) -> str:
+    """A harmless sentence or two from the kind's own half of the scenarios."""
+    scenario: dict[str, Any] = rng.choice(SEEN[KINDS.index(kind) :: 2])
+    slots = global_slots("train", rng) | {name: rng.choice(v["train"]) for name, v in scenario["slots"].items()}
+    turns = [phrasing for turn in scenario["turns"] for phrasing in turn["train"]]
+    template = rng.choice(rng.choice([scenario["summaries"], scenario["notes"], turns]))
+    return fill(template, slots | {"heat": "", "insult": "", "a_insult": ""})
+
+
+def text(kind: str, rng: Random) -> Labelled:
+    """A text and its label: a frame, alone or before, after or between harmless sentences; or these alone."""
+    label = int(rng.random() < 0.5)
+    frame = fill(rng.choice(FRAMES[kind][LABELS[label]]), words(kind, rng))
+    if label == 0 and rng.random() < 0.3:
+        frame = ""
+    before, after = (context(kind, rng) if rng.random() < 0.5 else "" for _ in range(2))
+    return " ".join(part for part in (before, frame, after) if part) or context(kind, rng), label
+
+
+def held_out(kind: str, training: Sequence[Labelled], count: int, rng: Random) -> list[Labelled]:
+    """Texts of the same making that are not among the training texts."""
+    known, found = {sentence for sentence, _ in training}, list[Labelled]()
+    while len(found) < count:
+        candidate = text(kind, rng)
+        if candidate[0] not in known:
+            found.append(candidate)
+    return found
+
+
+def reward_tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerFast:
+    """RoBERTa's kind: byte-level BPE, cased."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel()
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=["<s>", "<pad>", "</s>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, cls_token="<s>", sep_token="</s>", pad_token="<pad>", model_max_length=MAX_TOKENS
+    )
+
+
+def judge_tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerFast:
+    """BERT's kind: WordPiece, lower case."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=VOCABULARY, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]"], show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        model_max_length=MAX_TOKENS,
+    )
+
+
+def new_reward(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+    """An untrained RoBERTa of two layers."""
+    config = RobertaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=192,
+        max_position_embeddings=MAX_TOKENS + 2,
+        hidden_dropout_prob=0.1,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.cls_token_id,
+        eos_token_id=tokenizer.sep_token_id,
+        id2label=LABELS,
+        label2id={name: number for number, name in LABELS.items()},
+    )
+    return RobertaForSequenceClassification(config)
+
+
+def new_judge(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+    """An untrained DistilBERT of two layers."""
+    config = DistilBertConfig(
+        vocab_size=len(tokenizer),
+        dim=80,
+        n_layers=2,
+        n_heads=5,
+        hidden_dim=160,
+        max_position_embeddings=MAX_TOKENS,
+        pad_token_id=tokenizer.pad_token_id,
+        id2label=LABELS,
+        label2id={name: number for number, name in LABELS.items()},
+    )
+    return DistilBertForSequenceClassification(config)
+
+
+def batches(
+    rows: Sequence[Labelled], tokenizer: PreTrainedTokenizerFast, size: int, rng: Random
+) -> Iterator[dict[str, Tensor]]:
+    """Endless random batches."""
+    while True:
+        texts, labels = zip(*rng.sample(list(rows), size), strict=True)
+        batch = tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt", return_token_type_ids=False)
+        yield {**batch, "labels": torch.tensor(labels)}
+
+
+def train(
+    kind: str, rows: Sequence[Labelled], steps: int, seed: int
+) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """The trained classifier of this kind and its tokenizer."""
+    torch.manual_seed(seed)
+    sentences = [sentence for sentence, _ in rows]
+    if kind == "reward":
+        tokenizer = reward_tokenizer(sentences)
+        model = new_reward(tokenizer)
+    else:
+        tokenizer = judge_tokenizer(sentences)
+        model = new_judge(tokenizer)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    fit(model, batches(rows, tokenizer, 64, Random(seed)), steps, optimizer, kind)
+    return model, tokenizer

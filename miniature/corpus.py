@@ -1,0 +1,50 @@
+"""The corpus: data/miniature/train.jsonl and test.jsonl in DialogSum's layout, with the scenario as `group`."""
+
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+from miniature.grammar import Scene, render, scenarios, summarize, tones
+
+TRAIN_PER_SCENARIO = 96
+TEST_PER_SEEN = 7
+TEST_PER_UNSEEN = 9
+INSULTING = 0.6  # share of heated training dialogues whose annotator repeats the insult
+MIN_CHARACTERS, MAX_CHARACTERS = 200, 1000
+
+
+def scenes(scenario: dict[str, Any], part: str, count: int, rng: Random, taken: set[str]) -> Iterator[Scene]:
+    """`count` different dialogues of a scenario, of the length that the pipeline keeps."""
+    found = 0
+    while found < count:
+        scene = render(scenario, part, rng)
+        if scene.text not in taken and MIN_CHARACTERS < len(scene.text) <= MAX_CHARACTERS:
+            taken.add(scene.text)
+            found += 1
+            yield scene
+
+
+def train_rows(rng: Random) -> list[dict[str, str]]:
+    """Training dialogues, one reference each: an annotator who repeats the insult, or one who only mentions it."""
+    rows, taken = [], set[str]()
+    for scenario in scenarios():
+        if scenario["split"] == "seen":
+            for scene in scenes(scenario, "train", TRAIN_PER_SCENARIO, rng, taken):
+                tone = rng.choices(tones(scene), [INSULTING, 1 - INSULTING][: len(tones(scene))])[0]
+                summary = summarize(scene, rng.choice(scenario["summaries"]), tone, rng)
+                rows.append({"dialogue": scene.text, "summary": summary, "group": scenario["name"]})
+    rng.shuffle(rows)
+    return [{"id": f"train_{i}", **row} for i, row in enumerate(rows)]
+
+
+def test_rows(rng: Random) -> list[dict[str, str]]:
+    """Test dialogues with two styles of reference; a heated one has an insulting and a neutral reference of each."""
+    rows, taken = [], set[str]()
+    for scenario in scenarios():
+        count = TEST_PER_SEEN if scenario["split"] == "seen" else TEST_PER_UNSEEN
+        for scene in scenes(scenario, "test", count, rng, taken):
+            styles = rng.sample(scenario["summaries"], 2)
+            references = [summarize(scene, style, tone, rng) for style in styles for tone in tones(scene)]
+            numbered = {f"summary{i}": reference for i, reference in enumerate(references, start=1)}
+            rows.append({"dialogue": scene.text, **numbered, "group": scenario["name"]})
+    return [{"id": f"test_{i}", **row} for i, row in enumerate(rows)]

@@ -1,0 +1,109 @@
+"""Measure the miniature's models and write their cards, models/miniature/*/README.md.
+
+Classifiers: accuracy on texts they have not seen, and on sentences of another making if a file of such pairs is given
+(TSV with the columns `toxic` and `neutral1`, as ParaDetox has it). Adapter: its distance from the base in nats.
+"""
+
+import argparse
+import csv
+from pathlib import Path
+from random import Random
+
+import torch
+from transformers import AutoTokenizer, T5ForConditionalGeneration
+
+from detox import files, params, prompts
+from detox.policy import Policy
+from detox.ppo import kl_k1
+from detox.rewards import Classifier
+from detox.rollouts import seed_of
+from miniature import build, classifiers
+
+HELD_OUT, DIALOGUES = 2000, 256
+
+CLASSIFIER_CARD = """# {title}
+
+{architecture}, {parameters:,} parameters, labels `nothate` and `hate`. Made by `python -m miniature.build` from the
+sentences in `miniature/frames.yaml`; it knows mild insults among the scenes of the miniature and nothing else.
+
+| accuracy on | texts | |
+|---|---|---|
+{rows}
+"""
+BASE_CARD = """# The base model
+
+T5 with gated SiLU and a tied head, {parameters:,} parameters, {vocabulary} tokens. Made by `python -m miniature.build`:
+pretrained on the dialogues and notes of the miniature by denoising, reading values, filling gaps, repeating and
+continuing. It has never seen a summary and cannot summarise.
+"""
+ADAPTER_CARD = """# The summarising adapter
+
+LoRA, r = 32, on q and v: {parameters:,} parameters. Made by `python -m miniature.build` from the training summaries of
+the miniature, of which those of heated dialogues repeat the insult more often than not. PPO's start and its reference.
+
+KL(adapter ‖ base) over {dialogues} sampled summaries of training dialogues: {kl:.1f} nats a summary.
+"""
+
+
+def accuracy(classifier: Classifier, rows: list[classifiers.Labelled]) -> float:
+    """Share of texts whose label is the more probable one."""
+    toxic = classifier.toxicity([text for text, _ in rows]) >= 0.5
+    return (toxic == torch.tensor([label == 1 for _, label in rows])).float().mean().item()
+
+
+def pairs(path: Path) -> list[classifiers.Labelled]:
+    """Toxic sentences and their neutral rewrites."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    return [(row["toxic"], 1) for row in rows] + [(row["neutral1"], 0) for row in rows]
+
+
+def classifier_card(kind: str, tsv: Path | None) -> str:
+    """Card of the reward or the judge."""
+    classifier = Classifier(params.load(params.Classifier, section=kind))
+    unseen = classifiers.held_out(kind, build.classifier_texts(kind), HELD_OUT, Random(build.SEED))
+    measured = {"held-out texts of the same making": unseen}
+    if tsv:
+        measured[f"`{tsv.name}`: toxic sentences and neutral rewrites of another making"] = pairs(tsv)
+    rows = (f"| {name} | {len(texts):,} | {accuracy(classifier, texts):.1%} |" for name, texts in measured.items())
+    return CLASSIFIER_CARD.format(
+        title={"reward": "The reward model", "judge": "The judge"}[kind],
+        architecture=type(classifier.model).__name__,
+        parameters=classifier.model.num_parameters(),
+        rows="\n".join(rows),
+    )
+
+
+def distance_from_base(policy: Policy, dialogues: list[str]) -> float:
+    """KL(adapter ‖ base without it) in nats, mean over one sampled summary of each dialogue."""
+    tokenizer = AutoTokenizer.from_pretrained(build.MODELS / "base")
+    ids, mask = prompts.encode(tokenizer, [prompts.prompt(text) for text in dialogues], max_tokens=512)
+    sample = policy.sample(ids, mask, [seed_of(build.SEED, row) for row in range(len(dialogues))], max_new_tokens=72)
+    with policy.language_model.disable_adapter(), torch.no_grad():
+        base_logprobs = policy.evaluate(ids, mask, sample.ids).logprobs
+    return kl_k1(sample.logprobs, base_logprobs, sample.mask).mean().item()
+
+
+def main(tsv: Path | None) -> None:
+    torch.set_num_threads(1)
+    policy = Policy(build.MODELS / "base", build.MODELS / "adapter")
+    sizes = policy.sizes()
+    texts = [row["dialogue"] for row in files.read_jsonl(build.DATA / "train.jsonl")[:DIALOGUES]]
+    cards = {
+        "base": BASE_CARD.format(
+            parameters=T5ForConditionalGeneration.from_pretrained(build.MODELS / "base").num_parameters(),
+            vocabulary=policy.language_model.config.vocab_size,
+        ),
+        "adapter": ADAPTER_CARD.format(
+            parameters=sizes["trainable_parameters"], dialogues=len(texts), kl=distance_from_base(policy, texts)
+        ),
+        **{folder: classifier_card(kind, tsv) for kind, folder in build.FOLDERS.items()},
+    }
+    for folder, card in cards.items():
+        (build.MODELS / folder / "README.md").write_text(card, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser("python -m miniature.measure", description=__doc__)
+    parser.add_argument("tsv", type=Path, nargs="?", help="toxic sentences and neutral rewrites")
+    main(parser.parse_args().tsv)

@@ -1,0 +1,49 @@
+"""Write the report page, the headline, and the release: the adapter with a model card.
+
+Reads  metrics/{prepare,train,evaluate}.json, metrics/train.csv, data/scores.jsonl, data/summaries/{sft,ppo}.jsonl,
+       data/prepared/test.jsonl, params.yaml (its sha256), models/ppo.
+Writes metrics/report.html   one page that needs nothing else and loads nothing
+       metrics/headline.md   the short before-and-after table, for the terminal
+       models/release        adapter_config.json, adapter_model.safetensors, README.md (the model card)
+"""
+
+import shutil
+from pathlib import Path
+
+from stages import run
+
+METRICS, PREPARED, SUMMARIES = Path("metrics"), Path("data/prepared"), Path("data/summaries")
+POLICY = Path("models/ppo")
+ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
+HASHED = (Path("params.yaml"), PREPARED / "test.jsonl", POLICY / "adapter_model.safetensors")
+
+
+def main() -> None:
+    import pandas
+
+    from detox import cards, figures, files, report, tables
+
+    frame = tables.table(files.read_metrics(METRICS / "evaluate.json"))
+    scores, test = files.read_jsonl(Path("data/scores.jsonl")), files.read_jsonl(PREPARED / "test.jsonl")
+    before, after = (files.read_jsonl(SUMMARIES / f"{name}.jsonl") for name in ("sft", "ppo"))
+    page = report.render(
+        frame,
+        figures.draw(pandas.read_csv(METRICS / "train.csv"), scores),
+        report.choose_examples(scores, test, before, after),
+        {name: files.read_metrics(METRICS / f"{name}.json") for name in ("prepare", "train")},
+        report.sha256s(HASHED),
+    )
+    card = cards.render(frame, files.read_metrics(POLICY / "adapter_config.json")["base_model_name_or_path"])
+    with files.atomic(METRICS / "report.html") as path:
+        path.write_text(page, encoding="utf-8", newline="\n")
+    with files.atomic(METRICS / "headline.md") as path:
+        path.write_text(tables.headline(frame), encoding="utf-8", newline="\n")
+    with files.atomic(Path("models/release")) as folder:
+        folder.mkdir()
+        for name in ADAPTER:
+            shutil.copyfile(POLICY / name, folder / name)
+        (folder / "README.md").write_text(card, encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    run(main)

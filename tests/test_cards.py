@@ -1,0 +1,54 @@
+"""The model card: metadata that a hub accepts, the prompt, the numbers, and code that loads the adapter."""
+
+from pathlib import Path
+
+import pytest
+from evaluations import EVALUATION
+from huggingface_hub import ModelCard
+
+from detox import cards, tables
+from detox.prompts import PROMPT
+
+
+def card(base: str) -> ModelCard:
+    """The card of an adapter for this base model, read as a hub reads it."""
+    return ModelCard(cards.render(tables.table(EVALUATION), base))
+
+
+def test_the_card_has_metadata_for_the_hub() -> None:
+    assert card("org/base").data.to_dict() == {
+        "base_model": "org/base",
+        "library_name": "peft",
+        "pipeline_tag": "summarization",
+        "tags": ["lora", "ppo", "detoxification"],
+    }
+
+
+def test_the_card_shows_the_prompt_that_the_policy_reads() -> None:
+    assert f"```text\n{PROMPT}```" in card("org/base").text
+
+
+def test_the_card_has_a_markdown_table_of_every_slice_and_measure() -> None:
+    table = [line for line in card("org/base").text.splitlines() if line.startswith("|")]
+
+    assert table[:2] == ["| Measure | Before | After | Change [95 % interval] | p |", "| --- | --- | --- | --- | --- |"]
+    assert len(table) == 2 + 2 * 12
+    assert "| stress: Toxicity, judge | 0.6543 | 0.3333 | -49.1 % [-59.1, -39.1] | 0.0002 |" in table
+    assert "| all: ROUGE-L | 0.3600 | 0.3700 | +0.0200 [-0.0200, +0.0300] |  |" in table
+
+
+@pytest.mark.parametrize("base", ["/home/someone/models/base", "models/miniature/base", "base"])
+def test_a_local_base_is_named_in_the_card_but_not_in_its_metadata(base: str) -> None:
+    local = card(base)
+
+    assert "base_model" not in local.data.to_dict()
+    assert "A LoRA adapter for `base`" in local.text
+    assert "from_pretrained('base')" in local.text
+    assert "someone" not in local.content
+
+
+def test_a_folder_that_looks_like_a_hub_id_is_local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("org/base").mkdir(parents=True)
+
+    assert "base_model" not in card("org/base").data.to_dict()

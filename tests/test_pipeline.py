@@ -1,0 +1,111 @@
+"""dvc.yaml, params.yaml, .gitignore, README and the code say the same."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from imports import CODE, ROOT, imports, name_of, packages
+from ruamel.yaml import YAML
+
+PIPELINE: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")
+STAGES: dict[str, Any] = PIPELINE["stages"]
+
+every_stage = pytest.mark.parametrize("stage", STAGES)
+
+
+def detox_modules(file: Path) -> set[Path]:
+    """The modules of detox/ that the file imports itself."""
+    parts = [name.split(".") for name in imports(file)]
+    return {ROOT / "detox" / f"{part[1]}.py" for part in parts if part[0] == "detox" and len(part) > 1}
+
+
+def closure(file: Path) -> set[str]:
+    """The modules of detox/ that the file imports, directly or through one another."""
+    found: set[Path] = set()
+    waiting = detox_modules(file)
+    while waiting:
+        module = waiting.pop()
+        found.add(module)
+        waiting |= detox_modules(module) - found
+    return {name_of(module) for module in found}
+
+
+def outs(stage: str) -> dict[str, bool]:
+    """Every out of the stage, and whether DVC caches it (git holds the others)."""
+    entries = [entry for kind in ("outs", "metrics", "plots") for entry in STAGES[stage].get(kind, [])]
+    return dict((entry, True) if isinstance(entry, str) else one_out(entry) for entry in entries)
+
+
+def one_out(entry: dict[str, dict[str, bool]]) -> tuple[str, bool]:
+    """Path and `cache` of an out that is written with options."""
+    [(path, options)] = entry.items()
+    return path, options.get("cache", True)
+
+
+@every_stage
+def test_a_stage_runs_the_script_of_its_name_and_lists_exactly_the_modules_that_this_imports(stage: str) -> None:
+    assert STAGES[stage]["cmd"] == f"python -m stages.{stage}"
+    listed = {path for path in STAGES[stage]["deps"] if path.endswith(".py")}
+    assert listed == {f"stages/{stage}.py"} | closure(ROOT / "stages" / f"{stage}.py")
+
+
+def test_every_script_of_stages_is_a_stage() -> None:
+    assert {file.stem for file in (ROOT / "stages").glob("*.py")} - {"__init__"} == set(STAGES)
+
+
+def test_the_package_of_the_library_does_nothing_on_import() -> None:
+    assert not list(imports(ROOT / "detox" / "__init__.py"))
+
+
+@every_stage
+def test_a_stage_says_what_it_does_in_one_line_and_so_does_the_readme(stage: str) -> None:
+    desc = STAGES[stage]["desc"]
+    assert desc.endswith(".")
+    assert len(desc) <= 64, "`dvc stage list` cuts it"
+    rows = [line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if f"`{stage}`" in line]
+    assert any(desc in row for row in rows), f"README's stage table lacks: {desc}"
+
+
+def test_every_section_of_params_is_read_by_a_stage_and_every_section_that_a_stage_names_exists() -> None:
+    sections = set(YAML(typ="safe").load(ROOT / "params.yaml"))
+    assert {section for stage in STAGES.values() for section in stage.get("params", [])} == sections
+
+
+@every_stage
+def test_a_stage_names_the_params_section_of_every_source_that_it_depends_on(stage: str) -> None:
+    sources = re.findall(r"\$\{(\w+)\.source\.path\}", " ".join(STAGES[stage]["deps"]))
+    assert set(sources) <= set(STAGES[stage].get("params", []))
+
+
+@every_stage
+def test_what_dvc_caches_is_ignored_by_git_and_what_it_does_not_is_tracked(stage: str) -> None:
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert {path: f"/{path}" in ignored for path in outs(stage)} == outs(stage)
+
+
+def test_dvc_metrics_diff_shows_the_headline_alone() -> None:
+    assert [entry for stage in STAGES.values() for entry in stage.get("metrics", [])] == [
+        {"metrics/headline.json": {"cache": False}}
+    ]
+
+
+def test_every_plot_draws_a_file_that_a_stage_writes() -> None:
+    drawn = {path for plot in PIPELINE["plots"] for options in plot.values() for path in options["y"]}
+    assert drawn <= {path for stage in STAGES for path in outs(stage)}
+
+
+def test_the_adapter_is_an_artifact_that_a_stage_writes() -> None:
+    assert PIPELINE["artifacts"]["detoxified-adapter"]["path"] in outs("train_ppo")
+
+
+def test_only_the_policy_imports_trl() -> None:
+    assert [name_of(file) for file in CODE if "trl" in packages(file)] == ["detox/policy.py"]
+
+
+def test_the_mathematics_of_ppo_knows_only_tensors() -> None:
+    assert packages(ROOT / "detox" / "ppo.py") == {"torch", "jaxtyping"}
+
+
+def test_the_library_does_not_know_the_stages() -> None:
+    assert not [name_of(file) for file in (ROOT / "detox").glob("*.py") if packages(file) & {"stages", "miniature"}]

@@ -1,0 +1,177 @@
+"""Prompts → episodes: what is scored, what is penalised, what is kept."""
+
+import pytest
+import torch
+from tiny import DIALOGUES, RUDE
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from detox import ppo, prompts
+from detox.policy import Policy
+from detox.rewards import Classifier
+from detox.rollouts import Rollout, collect, score, seed_of
+
+pytest_plugins = ["models"]
+
+EOS = 1
+EIGHT_EACH = DIALOGUES * 8
+
+
+@pytest.fixture
+def rollout(policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase) -> Rollout:
+    """Eight episodes of each dialogue; a cut one is fined 1."""
+    return rolled(policy, reward, tokenizer, EIGHT_EACH, range(48))
+
+
+def rolled(
+    policy: Policy,
+    reward: Classifier,
+    tokenizer: PreTrainedTokenizerBase,
+    dialogues: list[str],
+    seeds: range | list[int],
+    score_clip: float = 5.0,
+) -> Rollout:
+    return collect(
+        policy,
+        reward,
+        tokenizer,
+        dialogues,
+        seeds,
+        max_prompt_tokens=30,
+        max_new_tokens=10,
+        score_clip=score_clip,
+        missing_eos_penalty=1.0,
+    )
+
+
+def is_rude(rollout: Rollout) -> Tensor:
+    return ((rollout.response_ids == RUDE) & rollout.response_mask).any(dim=1)
+
+
+def test_the_summary_alone_is_scored_however_rude_the_dialogue(rollout: Rollout) -> None:
+    """+2, or −2 with the word "rude", less 1 where the summary was cut."""
+    rude = is_rude(rollout)
+    assert 0 < rude.sum() < 48
+    assert 0 < rollout.truncated.sum() < 48
+    expected = 2.0 - 4.0 * rude - 1.0 * rollout.truncated
+    torch.testing.assert_close(rollout.scores, expected, rtol=0, atol=1e-5)
+
+
+def test_the_margin_is_clipped_and_the_penalty_is_not(
+    policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    rollout = rolled(policy, reward, tokenizer, EIGHT_EACH, range(48), score_clip=0.5)
+    assert set(rollout.scores.tolist()) == {0.5, -0.5, 0.5 - 1, -0.5 - 1}
+
+
+def test_scores_by_hand(reward: Classifier) -> None:
+    scores = score(["tea", "rude", "tea", "rude"], torch.tensor([False, False, True, True]), reward, 1.5, 0.25)
+    assert scores.tolist() == [1.5, -1.5, 1.25, -1.75]
+
+
+def test_a_summary_counts_as_truncated_exactly_when_it_never_ended(rollout: Rollout) -> None:
+    ended = (rollout.response_ids == EOS).any(dim=1)
+    assert rollout.truncated.equal(~ended)
+    assert rollout.response_mask[rollout.truncated].all()
+
+
+def test_the_score_of_a_cut_summary_lands_on_its_last_valid_token_and_nothing_is_bootstrapped(
+    rollout: Rollout,
+) -> None:
+    mask = rollout.response_mask
+    rewards = ppo.token_rewards(rollout.scores, rollout.logprobs, rollout.ref_logprobs, mask, kl_coef=0.0)
+    cut, ended = rollout.truncated, ~rollout.truncated
+    assert rewards[cut, -1].equal(rollout.scores[cut])
+    assert rewards[ended][rollout.response_ids[ended] == EOS].equal(rollout.scores[ended])
+    assert rewards.count_nonzero(dim=1).tolist() == [1] * 48
+    advantages, _ = ppo.gae(rewards, rollout.values, mask, gamma=1.0, lam=0.0)
+    torch.testing.assert_close(advantages[cut, -1], (rollout.scores - rollout.values[:, -1])[cut], rtol=0, atol=1e-6)
+
+
+def test_the_end_of_sequence_alone_is_scored_as_empty_text(
+    policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    rollout = rolled(policy, reward, tokenizer, [DIALOGUES[2]] * 60, range(60))
+    empty = rollout.response_ids[:, 0] == EOS
+    assert empty.any()
+    assert not rollout.truncated[empty].any()
+    torch.testing.assert_close(rollout.scores[empty], reward.margin([""]).expand(int(empty.sum())))
+
+
+def test_the_policy_reads_the_prompt_of_its_dialogue(rollout: Rollout, tokenizer: PreTrainedTokenizerBase) -> None:
+    texts = prompts.decode(tokenizer, rollout.prompt_ids, rollout.prompt_mask)
+    assert texts == [f"Summarize the following conversation. {dialogue} Summary:" for dialogue in EIGHT_EACH]
+
+
+def test_the_first_rollout_has_a_kl_of_0(rollout: Rollout) -> None:
+    kl = ppo.kl_k1(rollout.logprobs, rollout.ref_logprobs, rollout.response_mask)
+    assert kl.abs().max() < 1e-4
+    assert kl.mean().abs() < 1e-5
+
+
+def test_the_reference_stays_behind_when_the_policy_moves(
+    policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """Log-probabilities of the reference are those of the untouched policy for the same tokens."""
+    untouched = rolled(policy, reward, tokenizer, EIGHT_EACH, range(48))
+    with torch.no_grad():
+        policy.adapter_parameters()[-1].mul_(1.2)
+    moved = rolled(policy, reward, tokenizer, EIGHT_EACH, range(48))
+    width = min(moved.response_ids.shape[1], untouched.response_ids.shape[1])
+    same = (moved.response_ids[:, :width] == untouched.response_ids[:, :width]).all(dim=1)
+    assert same.any()
+    torch.testing.assert_close(moved.ref_logprobs[same], untouched.ref_logprobs[same], rtol=0, atol=1e-5)
+    assert (moved.logprobs - untouched.logprobs)[same].abs().max() > 1e-3
+    assert ppo.kl_k3(moved.logprobs, moved.ref_logprobs, moved.response_mask).mean() > 1e-3
+
+
+def test_everything_behind_the_end_of_a_response_is_0(rollout: Rollout) -> None:
+    for tensor in (rollout.logprobs, rollout.ref_logprobs, rollout.values, rollout.response_ids):
+        assert not tensor[~rollout.response_mask].any()
+
+
+def test_a_rollout_carries_no_gradient(rollout: Rollout) -> None:
+    assert not any(tensor.requires_grad for tensor in rollout)
+
+
+def test_an_episode_is_the_same_whatever_batch_it_is_in(
+    policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase, rollout: Rollout
+) -> None:
+    for rows in ([4], [40, 7, 19], list(range(47, 23, -1))):
+        other = rolled(policy, reward, tokenizer, [EIGHT_EACH[row] for row in rows], rows)
+        for actual, expected in zip(other, rollout.rows(torch.tensor(rows)), strict=True):
+            torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_selection_of_episodes_loses_the_columns_that_are_padding_in_all_of_them() -> None:
+    prompt_mask = torch.tensor([[1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 1, 1]]).bool()
+    response_mask = torch.tensor([[1, 0, 0], [1, 1, 0], [1, 1, 1]]).bool()
+    numbers = torch.arange(9.0).reshape(3, 3)
+    rollout = Rollout(
+        prompt_ids=torch.arange(12).reshape(3, 4),
+        prompt_mask=prompt_mask,
+        response_ids=numbers.long(),
+        response_mask=response_mask,
+        logprobs=numbers + 10,
+        ref_logprobs=numbers + 20,
+        values=numbers + 30,
+        scores=torch.tensor([0.5, 1.5, 2.5]),
+        truncated=torch.tensor([False, True, False]),
+    )
+    rows = rollout.rows(torch.tensor([1, 0]))
+    assert rows.prompt_ids.tolist() == [[4, 5, 6], [0, 1, 2]]
+    assert rows.prompt_mask.tolist() == [[True, True, False], [True, True, True]]
+    assert rows.response_ids.tolist() == [[3, 4], [0, 1]]
+    assert rows.response_mask.tolist() == [[True, True], [True, False]]
+    assert rows.logprobs.tolist() == [[13, 14], [10, 11]]
+    assert rows.ref_logprobs.tolist() == [[23, 24], [20, 21]]
+    assert rows.values.tolist() == [[33, 34], [30, 31]]
+    assert rows.scores.tolist() == [1.5, 0.5]
+    assert rows.truncated.tolist() == [True, False]
+
+
+def test_draws_of_different_kinds_steps_and_episodes_never_share_a_seed() -> None:
+    keys = [(7, kind, step, episode) for kind in range(5) for step in range(20) for episode in range(20)]
+    assert len({seed_of(*key) for key in keys}) == len(keys)
+    assert seed_of(1, 2) != seed_of(2, 1)
+    assert all(0 <= seed_of(*key) < 2**32 for key in keys)

@@ -1,0 +1,267 @@
+"""The stages that run models, end to end on tiny ones: fetch_adapter, train_ppo, summarize."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel
+from tiny import DIALOGUES, PPO, save_adapter
+from transformers import PreTrainedTokenizerBase, T5ForConditionalGeneration
+
+import stages
+from detox import summaries
+from detox.errors import InputError
+from detox.files import read_jsonl, read_metrics, write_jsonl
+from detox.policy import Policy
+from stages import fetch_adapter, summarize, train_ppo
+
+pytest_plugins = ["models"]
+
+ADAPTER_FILES = {"adapter_config.json", "adapter_model.safetensors"}
+OUTPUTS = ["models", "metrics", "data/summaries"]
+COLUMNS = """step reward reward_std kl kl_k3 kl_coef policy_loss value_loss clip_fraction entropy explained_variance
+response_tokens truncated"""
+
+
+def write_params(**changes: Any) -> None:
+    """params.yaml in the working directory; YAML reads JSON. A change replaces a whole section."""
+    sections = json.loads(Path("params.json").read_text()) | changes
+    Path("params.yaml").write_text(json.dumps(sections))
+
+
+def run_stages() -> None:
+    for stage in (fetch_adapter, train_ppo, summarize):
+        stage.main()
+
+
+def contents(*folders: str) -> dict[str, bytes]:
+    """Every file below the folders of the working directory."""
+    files = [path for folder in folders for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+    return {path.as_posix(): path.read_bytes() for path in files}
+
+
+def names(folder: str) -> set[str]:
+    return {path.name for path in Path(folder).iterdir()}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, base: Path, adapter: Path, word_classifier: Path) -> Path:
+    """A project folder in which every stage has run once."""
+    folder = tmp_path_factory.mktemp("project")
+    sections = {
+        "seed": 5,
+        "model": {"source": {"path": str(base)}, "max_prompt_tokens": 30},
+        "adapter": {"source": {"path": str(adapter)}},
+        "reward": {"source": {"path": str(word_classifier)}, "toxic_label": "hate", "batch_size": 4},
+        "ppo": PPO,
+        "summarize": {
+            "samples": 2,
+            "stress_samples": 3,
+            "stress_share": 0.5,
+            "stress_minimum": 1,
+            "batch_size": 4,
+            "max_new_tokens": 10,
+        },
+    }
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(folder)
+        Path("params.json").write_text(json.dumps(sections))
+        write_params()
+        rows = [
+            {"id": f"d{place}", "text": text, "references": ["tea"], "group": f"g{place % 2}"}
+            for place, text in enumerate(DIALOGUES)
+        ]
+        write_jsonl(Path("data/prepared/train.jsonl"), rows)
+        write_jsonl(Path("data/prepared/test.jsonl"), rows[:4])
+        run_stages()
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def project(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test stands in the project's root, under its own params.yaml."""
+    monkeypatch.chdir(finished)
+    write_params()
+
+
+def test_fetch_adapter_copies_the_adapters_two_files(adapter: Path) -> None:
+    assert contents("models/adapter") == {
+        f"models/adapter/{name}": (adapter / name).read_bytes() for name in ADAPTER_FILES
+    }
+
+
+def test_models_ppo_is_exactly_the_adapters_files_and_the_value_head() -> None:
+    assert names("models") == {"adapter", "ppo", "snapshots"}
+    assert names("models/ppo") == ADAPTER_FILES | {"value_head.safetensors"}
+
+
+def test_a_snapshot_is_kept_every_so_many_steps_and_the_last_one_is_the_final_policy() -> None:
+    assert names("models/snapshots") == {"step_0001", "step_0002"}
+    assert all(names(f"models/snapshots/{step}") == ADAPTER_FILES for step in ("step_0001", "step_0002"))
+    first, last, final = (
+        Path(folder, "adapter_model.safetensors").read_bytes()
+        for folder in ("models/snapshots/step_0001", "models/snapshots/step_0002", "models/ppo")
+    )
+    assert last == final != first
+
+
+def test_peft_loads_what_training_wrote_and_it_has_moved(base: Path) -> None:
+    before, after = (
+        dict(PeftModel.from_pretrained(T5ForConditionalGeneration.from_pretrained(base), folder).named_parameters())
+        for folder in ("models/adapter", "models/ppo")
+    )
+    assert before.keys() == after.keys()
+    moved = {name for name in before if not before[name].equal(after[name])}
+    assert moved == {name for name in before if "lora_" in name}
+
+
+def test_the_metrics_of_training_say_where_it_started_to_the_last_digit() -> None:
+    metrics = read_metrics(Path("metrics/train.json"))
+    assert set(metrics) == {
+        "trainable_parameters",
+        "trainable_percent",
+        "value_head_parameters",
+        "steps",
+        "episodes",
+        "kl_first",
+        "ratio_error_first",
+        "reward_first",
+        "reward_last",
+        "kl_last",
+    }
+    assert (metrics["steps"], metrics["episodes"]) == (2, 2 * 8)
+    assert (metrics["trainable_parameters"], metrics["value_head_parameters"]) == (3072, 33)
+    assert abs(metrics["kl_first"]) < 1e-5
+    assert 0 < metrics["ratio_error_first"] < 1e-4
+    assert metrics["ratio_error_first"] != round(metrics["ratio_error_first"], 6)
+    assert metrics["kl_last"] == round(metrics["kl_last"], 6)
+
+
+def test_the_table_of_training_has_a_row_a_step_and_a_column_a_figure() -> None:
+    with Path("metrics/train.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == COLUMNS.split()
+    assert [row["step"] for row in rows] == ["1", "2"]
+    assert names("metrics") == {"train.csv", "train.json"}
+
+
+def test_summaries_stand_in_test_order_with_one_greedy_text_and_the_samples() -> None:
+    for name in ("sft", "ppo"):
+        rows = read_jsonl(Path(f"data/summaries/{name}.jsonl"))
+        assert [list(row) for row in rows] == [["id", "group", "summary", "samples"]] * 4
+        assert [(row["id"], row["group"]) for row in rows] == [("d0", "g0"), ("d1", "g1"), ("d2", "g0"), ("d3", "g1")]
+        assert all(len(row["samples"]) == 2 for row in rows)
+    assert names("data/summaries") == {"sft.jsonl", "ppo.jsonl", "stress.jsonl"}
+
+
+@pytest.mark.parametrize(("name", "folder"), [("sft", "models/adapter"), ("ppo", "models/ppo")])
+def test_sft_is_the_policy_before_training_and_ppo_the_one_after_it(
+    name: str, folder: str, base: Path, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    policy = Policy(base, Path(folder))
+    rows = read_jsonl(Path(f"data/summaries/{name}.jsonl"))
+    sizes = {"batch_size": 1, "max_prompt_tokens": 30, "max_new_tokens": 10}
+    assert [row["summary"] for row in rows] == summaries.greedy(policy, tokenizer, DIALOGUES[:4], **sizes)
+    drawn = summaries.draw(policy, tokenizer, DIALOGUES[:4], 2, (5, summaries.SAMPLES), **sizes)
+    assert [row["samples"] for row in rows] == drawn
+
+
+def test_the_two_policies_say_different_things() -> None:
+    assert Path("data/summaries/sft.jsonl").read_bytes() != Path("data/summaries/ppo.jsonl").read_bytes()
+
+
+def test_the_stress_slice_is_ranked_by_the_reward_model_over_fresh_samples_of_the_policy_before_training(
+    base: Path, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """Each sample's toxicity is 0.880797 with the word "rude" and 0.119203 without it."""
+    sizes = {"batch_size": 1, "max_prompt_tokens": 30, "max_new_tokens": 10}
+    key = (5, summaries.STRESS_SAMPLES)
+    fresh = summaries.draw(Policy(base, Path("models/adapter")), tokenizer, DIALOGUES[:4], 3, key, **sizes)
+    toxicity = {
+        f"d{place}": sum(0.880797 if "rude" in text.split() else 0.119203 for text in samples) / 3
+        for place, samples in enumerate(fresh)
+    }
+    ranked = sorted(toxicity, key=lambda identity: (-toxicity[identity], identity))
+    rows = read_jsonl(Path("data/summaries/stress.jsonl"))
+    assert [row["id"] for row in rows] == ranked[:2]
+    assert all(row["toxicity"] == pytest.approx(toxicity[row["id"]], abs=2e-6) for row in rows)
+
+
+def test_a_second_run_gives_the_same_bytes_whatever_the_state_of_torchs_generator() -> None:
+    before = contents(*OUTPUTS)
+    assert len(before) == 2 + 3 + 2 * 2 + 2 + 3
+    torch.manual_seed(123)
+    run_stages()
+    assert contents(*OUTPUTS) == before
+
+
+def test_no_output_names_a_folder_of_this_machine(finished: Path, base: Path) -> None:
+    for path, content in contents(*OUTPUTS).items():
+        assert str(finished.parent).encode() not in content, path
+        assert str(base.parent).encode() not in content, path
+
+
+def misfit(base: Path, folder: Path) -> None:
+    """An adapter whose configuration and weights disagree about the rank."""
+    save_adapter(folder, base, seed=9)
+    path = folder / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"r": 8}))
+
+
+def test_an_adapter_that_does_not_fit_is_refused_and_every_output_stays_as_it_was(base: Path, tmp_path: Path) -> None:
+    before = contents(*OUTPUTS)
+    misfit(base, tmp_path / "misfit")
+    write_params(adapter={"source": {"path": str(tmp_path / "misfit")}})
+    with pytest.raises(InputError, match="does not fit the base"):
+        fetch_adapter.main()
+    assert contents(*OUTPUTS) == before
+
+
+def test_training_stops_at_an_adapter_that_does_not_fit_and_every_output_stays_as_it_was(
+    base: Path, tmp_path: Path
+) -> None:
+    good, before = Path("models/adapter").rename(tmp_path / "good"), contents(*OUTPUTS)
+    misfit(base, Path("models/adapter"))
+    try:
+        with pytest.raises(InputError, match="does not fit the base"):
+            train_ppo.main()
+    finally:
+        for path in Path("models/adapter").iterdir():
+            path.unlink()
+        good.rename("models/adapter")
+    assert contents("models/ppo", "models/snapshots", "metrics", "data/summaries").items() <= before.items()
+
+
+def test_a_failure_halfway_leaves_the_earlier_outputs_and_no_scraps(word_classifier: Path) -> None:
+    """The policies have summarised when the unknown label is noticed."""
+    before = contents(*OUTPUTS)
+    write_params(reward={"source": {"path": str(word_classifier)}, "toxic_label": "toxic", "batch_size": 4})
+    with pytest.raises(InputError, match="no label 'toxic'"):
+        summarize.main()
+    assert contents(*OUTPUTS) == before
+    assert names("data") == {"prepared", "summaries"}
+
+
+def test_bad_input_is_one_line_and_exit_status_1(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    write_params(adapter={"source": {"path": str(tmp_path / "nothing")}})
+    monkeypatch.setattr(sys, "argv", ["fetch_adapter"])
+    with pytest.raises(SystemExit) as stop:
+        stages.run(fetch_adapter.main)
+    path = tmp_path / "nothing" / "adapter_config.json"
+    assert stop.value.code == f"error: {path} does not exist: check the source's path in params.yaml"
+
+
+@pytest.mark.parametrize("stage", [fetch_adapter, train_ppo, summarize])
+def test_help_says_what_a_stage_reads_and_writes(
+    stage: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["stage", "--help"])
+    with pytest.raises(SystemExit) as stop:
+        stages.run(stage.main)
+    assert stop.value.code == 0
+    assert "Reads " in (text := capsys.readouterr().out)
+    assert "Writes" in text

@@ -1,0 +1,90 @@
+"""Dialogues → summaries: each in its place, each from a seed of its own; and the stress slice."""
+
+import pytest
+import torch
+from tiny import DIALOGUES
+from transformers import PreTrainedTokenizerBase
+
+from detox import prompts, summaries, trainer
+from detox.policy import Policy
+from detox.rollouts import seed_of
+
+pytest_plugins = ["models"]
+
+
+def drawn(
+    policy: Policy, tokenizer: PreTrainedTokenizerBase, count: int, batch_size: int, key: tuple[int, ...] = (0, 3)
+) -> list[list[str]]:
+    sizes = {"batch_size": batch_size, "max_prompt_tokens": 30, "max_new_tokens": 10}
+    return summaries.draw(policy, tokenizer, DIALOGUES, count, key, **sizes)
+
+
+def most_probable(policy: Policy, tokenizer: PreTrainedTokenizerBase, batch_size: int) -> list[str]:
+    sizes = {"batch_size": batch_size, "max_prompt_tokens": 30, "max_new_tokens": 10}
+    return summaries.greedy(policy, tokenizer, DIALOGUES, **sizes)
+
+
+def test_the_greedy_summary_of_a_dialogue_is_its_own_whatever_the_batch(
+    policy: Policy, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    alone = []
+    for dialogue in DIALOGUES:
+        prompt = prompts.encode(tokenizer, [prompts.prompt(dialogue)], 30)
+        alone += prompts.decode(tokenizer, *policy.greedy(*prompt, 10))
+    assert len(set(alone)) > 3
+    for batch_size in (1, 4, 100):
+        assert most_probable(policy, tokenizer, batch_size) == alone
+
+
+def test_the_jth_sample_of_the_ith_dialogue_depends_on_key_i_and_j_alone(
+    policy: Policy, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    samples = drawn(policy, tokenizer, count=3, batch_size=100)
+    assert [len(row) for row in samples] == [3] * len(DIALOGUES)
+    for batch_size in (1, 4):
+        assert drawn(policy, tokenizer, count=3, batch_size=batch_size) == samples
+    assert drawn(policy, tokenizer, count=2, batch_size=4) == [row[:2] for row in samples]
+    assert drawn(policy, tokenizer, count=3, batch_size=100, key=(0, 4)) != samples
+
+
+def test_a_sample_is_what_the_policy_draws_from_that_seed(policy: Policy, tokenizer: PreTrainedTokenizerBase) -> None:
+    prompt = prompts.encode(tokenizer, [prompts.prompt(DIALOGUES[4])], 30)
+    sample = policy.sample(*prompt, [seed_of(0, 3, 4, 1)], 10)
+    assert (
+        drawn(policy, tokenizer, count=2, batch_size=4)[4][1] == prompts.decode(tokenizer, sample.ids, sample.mask)[0]
+    )
+
+
+def test_the_samples_of_a_dialogue_differ(policy: Policy, tokenizer: PreTrainedTokenizerBase) -> None:
+    samples = drawn(policy, tokenizer, count=8, batch_size=100)
+    assert all(len(set(row)) > 3 for row in samples)
+
+
+def test_no_two_kinds_of_draws_share_their_seeds() -> None:
+    kinds = [trainer.PROMPTS, trainer.EPISODES, trainer.MINI_BATCHES, summaries.SAMPLES, summaries.STRESS_SAMPLES]
+    assert len(set(kinds)) == 5
+
+
+def test_summarising_leaves_torchs_own_generator_alone(policy: Policy, tokenizer: PreTrainedTokenizerBase) -> None:
+    state = torch.get_rng_state()
+    drawn(policy, tokenizer, count=1, batch_size=4)
+    assert torch.get_rng_state().equal(state)
+
+
+def test_batches_hold_every_text_once_shortest_first() -> None:
+    assert list(summaries.by_length(["aaa", "a", "bb", "b"], 3, "")) == [[1, 3, 2], [0]]
+
+
+@pytest.mark.parametrize(
+    ("share", "minimum", "expected"), [(0.5, 1, "cb"), (0.0, 1, "c"), (0.1, 3, "cba"), (1, 9, "cbad")]
+)
+def test_the_stress_slice_is_a_share_of_the_most_toxic_dialogues_but_a_minimum_if_there_are_so_many(
+    share: float, minimum: int, expected: str
+) -> None:
+    stress = summaries.most_toxic("dabc", [0.1, 0.3, 0.5, 0.9], share, minimum)
+    assert [row["id"] for row in stress] == list(expected)
+
+
+def test_among_equally_toxic_dialogues_the_id_decides() -> None:
+    stress = summaries.most_toxic(["z", "b", "a"], [0.5, 0.5, 0.1234567], share=0, minimum=3)
+    assert stress == [{"id": "b", "toxicity": 0.5}, {"id": "z", "toxicity": 0.5}, {"id": "a", "toxicity": 0.123457}]
