@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -24,8 +23,3 @@ def decode(tokenizer: PreTrainedTokenizerBase, ids: Tensor, mask: Tensor) -> lis
     """Texts of the tokens under the mask, without special tokens and outer blanks."""
     rows = [row[keep].tolist() for row, keep in zip(ids, mask, strict=True)]
     return [text.strip() for text in tokenizer.batch_decode(rows, skip_special_tokens=True)]
-
-
-def pad(rows: Sequence[Tensor], value: int | float | bool) -> Tensor:
-    """Stacks one-dimensional tensors of unequal length, filled with `value` on the right."""
-    return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=value)

@@ -34,11 +34,13 @@ def main() -> None:
             progress.set_postfix(reward=f"{row.reward:.2f}", kl=f"{row.kl:.2f}")
             if row.step % p.snapshot_every == 0:
                 policy.save_adapter(snapshots / f"step_{row.step:04d}")
-    with files.atomic(Path("models/ppo")) as folder:
-        policy.save(folder)
-    files.write_csv(Path("metrics/train.csv"), pandas.DataFrame(rows).drop(columns="ratio_error"))
+    # First, because a run that diverged has numbers which are refused: then the earlier adapter stays.
     summary = policy.sizes() | trainer.summary(rows, p.batch_size)
     files.write_metrics(Path("metrics/train.json"), summary, exact=("kl_first", "ratio_error_first"))
+    files.write_csv(Path("metrics/train.csv"), pandas.DataFrame(rows).drop(columns="ratio_error"))
+    with files.atomic(Path("models/ppo")) as folder:
+        policy.save(folder)
+
 
 
 if __name__ == "__main__":
