@@ -42,6 +42,5 @@ def main() -> None:
         policy.save(folder)
 
 
-
 if __name__ == "__main__":
     run(main)
