@@ -237,11 +237,11 @@ def test_more_padding_of_prompts_and_responses_changes_no_valid_number(
         narrow = policy.evaluate(*prompts, sample.ids)
         padded = policy.evaluate(*wide, torch.cat([sample.ids, padding], dim=1))
     for expected, actual in zip(narrow, padded, strict=True):
-        assert_close(actual[:, :width], expected, atol=2e-5)
+        assert_close(actual[:, :width], expected, atol=5e-6)
     again = policy.sample(*wide, range(48), TOKENS)
     assert again.ids.equal(sample.ids)
-    assert_close(again.logprobs, sample.logprobs, atol=2e-5)
-    assert_close(again.values, sample.values, atol=2e-5)
+    assert_close(again.logprobs, sample.logprobs, atol=5e-6)
+    assert_close(again.values, sample.values, atol=5e-6)
 
 
 # Sampling
@@ -318,7 +318,7 @@ def test_a_sample_depends_on_its_prompt_and_its_seed_and_not_on_its_batch(
         assert other.ids.equal(sample.ids[rows, :width])
         assert other.mask.equal(sample.mask[rows, :width])
         assert not sample.mask[rows, width:].any()
-        assert_close(other.logprobs, sample.logprobs[rows, :width], atol=2e-5)
+        assert_close(other.logprobs, sample.logprobs[rows, :width], atol=5e-6)
 
 
 def test_samples_of_one_prompt_differ_with_the_seed_and_the_global_generator_plays_no_part(

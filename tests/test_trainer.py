@@ -238,9 +238,9 @@ def test_splitting_an_optimiser_batch_leaves_the_sum_of_its_losses_as_it_was(
         return (loss * part.response_mask.sum()).item()
 
     whole = loss_sum(list(range(8)))
-    assert loss_sum([0, 1, 2]) + loss_sum([3, 4, 5, 6, 7]) == pytest.approx(whole, rel=1e-5, abs=1e-5)
-    assert loss_sum([5, 2, 7, 0, 1, 6, 3, 4]) == pytest.approx(whole, rel=1e-5, abs=1e-5)
-    assert sum(loss_sum([row]) for row in range(8)) == pytest.approx(whole, rel=1e-5, abs=1e-5)
+    assert loss_sum([0, 1, 2]) + loss_sum([3, 4, 5, 6, 7]) == pytest.approx(whole, abs=1e-5)
+    assert loss_sum([5, 2, 7, 0, 1, 6, 3, 4]) == pytest.approx(whole, abs=1e-5)
+    assert sum(loss_sum([row]) for row in range(8)) == pytest.approx(whole, abs=1e-5)
 
 
 def test_more_padding_of_a_rollout_changes_no_loss(policy: Policy, rollout: Rollout, advantages: Tensor) -> None:
@@ -251,7 +251,7 @@ def test_more_padding_of_a_rollout_changes_no_loss(policy: Policy, rollout: Roll
     narrow = mini_batch_loss(policy, rollout, advantages, advantages, p, UpdateStats())
     padded = Rollout(*map(wider, rollout))
     wide = mini_batch_loss(policy, padded, wider(advantages), wider(advantages), p, UpdateStats())
-    assert wide.item() == pytest.approx(narrow.item(), rel=1e-6, abs=1e-6)
+    assert wide.item() == pytest.approx(narrow.item(), abs=1e-6)
 
 
 def test_every_epoch_sees_every_token_once_in_mini_batches_of_one_optimiser_step_each(
