@@ -50,7 +50,7 @@ def train_tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerFast:
 
 
 def new_base(tokenizer: PreTrainedTokenizerFast) -> T5ForConditionalGeneration:
-    """An untrained T5 with FLAN's gated layers (SiLU: half of GELU's time); the tied head makes copying easier."""
+    """An untrained T5 with FLAN's gated layers, but SiLU for GELU; the head is tied, for copying."""
     config = T5Config(  # type: ignore[call-arg]
         vocab_size=VOCABULARY,
         d_model=128,
@@ -74,7 +74,7 @@ def new_base(tokenizer: PreTrainedTokenizerFast) -> T5ForConditionalGeneration:
 
 @torch.no_grad()
 def incline_to_copy(encoder: Any, decoder: Any) -> None:
-    """Starts the attention where copying is near, which saves thousands of steps.
+    """Starts the attention where copying is near.
 
     Cross-attention looks for the token at hand (W_k ∝ W_q) and what is attended to comes through (W_o = W_vᵀ), as in
     mimetic initialisation (Trockman & Kolter 2023, arXiv 2305.09828); one head each looks one token back or ahead.

@@ -52,7 +52,7 @@ def accuracy(classifier: Classifier, rows: list[classifiers.Labelled]) -> float:
 
 
 def pairs(path: Path) -> list[classifiers.Labelled]:
-    """Toxic sentences and their neutral rewrites."""
+    """Toxic sentences and their neutral rewrites; rows without one (ends of broken lines) are left out."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE) if row["neutral1"]]
     return [(row["toxic"], 1) for row in rows] + [(row["neutral1"], 0) for row in rows]
