@@ -92,6 +92,7 @@ class Ppo:
     steps: Count
     batch_size: Count
     mini_batch_size: Count
+    samples_per_prompt: Count
     epochs: Count
     learning_rate: Positive
     value_learning_rate: Positive
@@ -111,7 +112,12 @@ class Ppo:
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        _require(self.batch_size > 1, "batch_size must be 2 or more")
         _require(self.batch_size % self.mini_batch_size == 0, "batch_size must be a multiple of mini_batch_size")
+        _require(
+            self.mini_batch_size % self.samples_per_prompt == 0,
+            "mini_batch_size must be a multiple of samples_per_prompt",
+        )
         return self
 
 

@@ -12,13 +12,15 @@ Axes: `batch`, `prompt`, `response` (padded on the right), `vocab`. No dropout: 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from peft import PeftModel
+from peft.tuners.lora import LoraLayer
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoModelForSeq2SeqLM, GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers.modeling_outputs import BaseModelOutput
 from trl.experimental.ppo import AutoModelForSeq2SeqLMWithValueHead
 from trl.trainer.utils import selective_log_softmax
 
@@ -113,11 +115,29 @@ class Policy(nn.Module):
         finally:
             self.language_model.set_adapter(POLICY)
 
+    @contextmanager
+    def merged(self) -> Iterator[None]:
+        """Within the block the active adapter is added into the base's weights, which saves LoRA's own products.
+
+        The base's tensors are put aside and come back themselves: subtracting would leave them a little different.
+        """
+        layers = [module for module in self.language_model.modules() if isinstance(module, LoraLayer)]
+        weights = [layer.get_base_layer().weight.data for layer in layers]
+        try:
+            for layer in layers:
+                layer.merge(safe_merge=True)  # safe: into a new tensor
+            yield
+        finally:
+            for layer, weight in zip(layers, weights, strict=True):
+                layer.get_base_layer().weight.data = weight
+                layer.merged_adapters.clear()
+
     @torch.no_grad()
     def sample(self, prompt_ids: Tensor, prompt_mask: Tensor, seeds: Sequence[int], max_new_tokens: int) -> Sample:
-        """One response per prompt and seed, drawn at temperature 1 from the whole distribution.
+        """One response per seed, drawn at temperature 1 from the whole distribution.
 
-        Log-probabilities and values are those of the very pass that decoded, so none has to be run again.
+        With k times as many seeds as prompts, the first k are for the first prompt and so on: each prompt is encoded
+        once. Log-probabilities and values are those of the very pass that decoded, so none has to be run again.
         """
         draw = Draw(seeds, max_new_tokens)
         hidden: list[Tensor] = []
@@ -125,7 +145,7 @@ class Policy(nn.Module):
             lambda module, args, output: hidden.append(output.last_hidden_state[:, -1])
         )
         try:
-            ids = self._decode(prompt_ids, prompt_mask, max_new_tokens, [draw])
+            ids = self._decode(prompt_ids, prompt_mask, len(seeds), max_new_tokens, [draw])
         finally:
             hook.remove()
         mask = self._valid(ids)
@@ -135,13 +155,17 @@ class Policy(nn.Module):
     @torch.no_grad()
     def greedy(self, prompt_ids: Tensor, prompt_mask: Tensor, max_new_tokens: int) -> tuple[Tensor, Tensor]:
         """The most probable token at every position: ids and mask, `[batch response]`."""
-        ids = self._decode(prompt_ids, prompt_mask, max_new_tokens, [])
+        ids = self._decode(prompt_ids, prompt_mask, len(prompt_ids), max_new_tokens, [])
         return ids, self._valid(ids)
 
     def evaluate(self, prompt_ids: Tensor, prompt_mask: Tensor, response_ids: Tensor) -> Evaluation:
-        """Log-probabilities, values and logits of given responses under the active adapter, with gradients."""
+        """Log-probabilities, values and logits of given responses under the active adapter, with gradients.
+
+        With k times as many responses as prompts, the first k answer the first prompt and so on; they share its
+        encoding, through which the gradients of all of them flow.
+        """
         logits, _, values = self.model(
-            input_ids=prompt_ids, attention_mask=prompt_mask.long(), decoder_input_ids=self._shifted(response_ids)
+            **self._encoded(prompt_ids, prompt_mask, len(response_ids)), decoder_input_ids=self._shifted(response_ids)
         )
         return Evaluation(selective_log_softmax(logits, response_ids), values, logits)
 
@@ -165,23 +189,38 @@ class Policy(nn.Module):
             "value_head_parameters": sum(weight.numel() for weight in self.value_head_parameters()),
         }
 
+    def _encoded(self, prompt_ids: Tensor, prompt_mask: Tensor, responses: int) -> dict[str, Any]:
+        """What the decoder reads of the prompts, each encoded once and repeated for its share of the responses."""
+        mask = prompt_mask.long()
+        hidden = self.language_model.get_encoder()(input_ids=prompt_ids, attention_mask=mask).last_hidden_state
+        k = responses // len(prompt_ids)
+        return {
+            "encoder_outputs": BaseModelOutput(hidden.repeat_interleave(k, dim=0)),
+            "attention_mask": mask.repeat_interleave(k, dim=0),
+        }
+
     def _decode(
-        self, prompt_ids: Tensor, prompt_mask: Tensor, max_new_tokens: int, processors: list[LogitsProcessor]
+        self,
+        prompt_ids: Tensor,
+        prompt_mask: Tensor,
+        responses: int,
+        max_new_tokens: int,
+        processors: list[LogitsProcessor],
     ) -> Tensor:
         """Response ids behind the decoder's start token. Every option is ours: the checkpoint's own could distort."""
         config = self.language_model.config
-        generated = self.language_model.generate(
-            input_ids=prompt_ids,
-            attention_mask=prompt_mask.long(),
-            logits_processor=LogitsProcessorList(processors),
-            generation_config=GenerationConfig(
-                do_sample=False,
-                max_new_tokens=max_new_tokens,
-                pad_token_id=config.pad_token_id,
-                eos_token_id=config.eos_token_id,
-                decoder_start_token_id=config.decoder_start_token_id,
-            ),
-        )
+        with self.merged():
+            generated = self.language_model.generate(
+                **self._encoded(prompt_ids, prompt_mask, responses),
+                logits_processor=LogitsProcessorList(processors),
+                generation_config=GenerationConfig(
+                    do_sample=False,
+                    max_new_tokens=max_new_tokens,
+                    pad_token_id=config.pad_token_id,
+                    eos_token_id=config.eos_token_id,
+                    decoder_start_token_id=config.decoder_start_token_id,
+                ),
+            )
         return generated[:, 1:]
 
     def _valid(self, ids: Tensor) -> Tensor:

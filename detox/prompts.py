@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-PROMPT = "Summarize the following conversation.\n\n{dialogue}\n\nSummary:\n"
+CUE = "\n\nSummary:\n"
+PROMPT = "Summarize the following conversation.\n\n{dialogue}" + CUE
 
 
 def prompt(dialogue: str) -> str:
@@ -14,8 +15,14 @@ def prompt(dialogue: str) -> str:
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_tokens: int) -> tuple[Tensor, Tensor]:
-    """Token ids and mask `[batch prompt]`, padded on the right to the longest text, cut at `max_tokens`."""
-    batch = tokenizer(list(texts), padding=True, truncation=True, max_length=max_tokens, return_tensors="pt")
+    """Token ids and mask `[batch prompt]`, padded on the right to the longest prompt.
+
+    One of more than `max_tokens` loses the end of its dialogue, not the cue for the summary behind it.
+    """
+    cue = len(tokenizer(CUE)["input_ids"])
+    rows = tokenizer(list(texts), verbose=False)["input_ids"]
+    rows = [row if len(row) <= max_tokens else row[: max_tokens - cue] + row[-cue:] for row in rows]
+    batch = tokenizer.pad({"input_ids": rows}, return_tensors="pt")
     return batch["input_ids"], batch["attention_mask"].bool()
 
 

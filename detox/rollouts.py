@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -13,10 +14,10 @@ from detox.rewards import Classifier
 
 
 class Rollout(NamedTuple):
-    """A batch of episodes under the policy that sampled them. No tensor carries a gradient."""
+    """A batch of episodes under the policy that sampled them, k to a prompt. No tensor carries a gradient."""
 
-    prompt_ids: Tensor  # [batch prompt] int64
-    prompt_mask: Tensor  # [batch prompt] bool
+    prompt_ids: Tensor  # [batch/k prompt] int64
+    prompt_mask: Tensor  # [batch/k prompt] bool
     response_ids: Tensor  # [batch response] int64
     response_mask: Tensor  # [batch response] bool: first token to end-of-sequence token
     logprobs: Tensor  # [batch response] log π_old(yₜ)
@@ -25,12 +26,18 @@ class Rollout(NamedTuple):
     scores: Tensor  # [batch] what the episode earns: clipped margin, less the penalty for a missing end
     truncated: Tensor  # [batch] bool: cut by max_new_tokens before it ended
 
-    def rows(self, index: Tensor) -> "Rollout":
-        """The episodes of the index, without the columns that are padding in all of them."""
-        prompt, response = self.prompt_mask[index].sum(1).max(), self.response_mask[index].sum(1).max()
+    def episodes(self, prompts: Tensor) -> Tensor:
+        """The numbers of the episodes of the prompts with these numbers."""
+        k = len(self.response_ids) // len(self.prompt_ids)
+        return (prompts[:, None] * k + torch.arange(k)).flatten()
+
+    def of(self, prompts: Tensor) -> "Rollout":
+        """The episodes of the prompts with these numbers, without the columns that are padding in all of them."""
+        index = self.episodes(prompts)
+        prompt, response = self.prompt_mask[prompts].sum(1).max(), self.response_mask[index].sum(1).max()
         return Rollout(
-            prompt_ids=self.prompt_ids[index, :prompt],
-            prompt_mask=self.prompt_mask[index, :prompt],
+            prompt_ids=self.prompt_ids[prompts, :prompt],
+            prompt_mask=self.prompt_mask[prompts, :prompt],
             response_ids=self.response_ids[index, :response],
             response_mask=self.response_mask[index, :response],
             logprobs=self.logprobs[index, :response],
@@ -65,7 +72,7 @@ def collect(
     score_clip: float,
     missing_eos_penalty: float,
 ) -> Rollout:
-    """One episode per dialogue: sample, score, and the reference's log-probabilities of the same tokens."""
+    """One episode per seed, the first k of the first dialogue: sample, score, and the reference's log-probabilities."""
     texts = [prompts.prompt(dialogue) for dialogue in dialogues]
     prompt_ids, prompt_mask = prompts.encode(tokenizer, texts, max_prompt_tokens)
     sample = policy.sample(prompt_ids, prompt_mask, seeds, max_new_tokens)

@@ -45,7 +45,7 @@ def draw(
     """`count` sampled summaries of each dialogue. The j-th of dialogue i depends on (key, i, j) alone."""
     summaries: list[list[str]] = [[] for _ in dialogues]
     for rows in by_length(dialogues, max(1, batch_size // count), f"{count} samples each"):
-        texts = [prompts.prompt(dialogues[row]) for row in rows for _ in range(count)]
+        texts = [prompts.prompt(dialogues[row]) for row in rows]
         seeds = [seed_of(*key, row, j) for row in rows for j in range(count)]
         sample = policy.sample(*prompts.encode(tokenizer, texts, max_prompt_tokens), seeds, max_new_tokens)
         decoded = prompts.decode(tokenizer, sample.ids, sample.mask)

@@ -81,9 +81,9 @@ def train(
         ],
         weight_decay=0.0,
     )
-    kl_coef = p.kl_coef
-    for step, batch in zip(range(1, p.steps + 1), batches(len(dialogues), p.batch_size, seed), strict=False):
-        # 1. Sample a summary of each dialogue and score it.
+    kl_coef, prompts = p.kl_coef, p.batch_size // p.samples_per_prompt
+    for step, batch in zip(range(1, p.steps + 1), batches(len(dialogues), prompts, seed), strict=False):
+        # 1. Sample k summaries of each dialogue and score them.
         rollout = collect(
             policy,
             reward,
@@ -120,9 +120,9 @@ def update(
     """`p.epochs` passes over the rollout in random mini-batches, one optimiser step each."""
     stats = UpdateStats()
     for epoch in range(p.epochs):
-        order = np.random.default_rng(seed_of(*key, epoch)).permutation(p.batch_size)
-        for index in torch.as_tensor(order).split(p.mini_batch_size):
-            mini_batch = rollout.rows(index)
+        order = np.random.default_rng(seed_of(*key, epoch)).permutation(p.batch_size // p.samples_per_prompt)
+        for prompts in torch.as_tensor(order).split(p.mini_batch_size // p.samples_per_prompt):
+            mini_batch, index = rollout.of(prompts), rollout.episodes(prompts)
             width = mini_batch.response_ids.shape[1]
             loss = mini_batch_loss(policy, mini_batch, advantages[index, :width], returns[index, :width], p, stats)
             optimizer.zero_grad()

@@ -21,7 +21,7 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
-from miniature.grammar import HEAT, SPEAKERS, VALUES, content, fill, global_slots
+from miniature.grammar import HEAT, SPEAKERS, VALUES, content, fill, global_slots, vary
 from miniature.language_models import fit
 from miniature.pretraining import SEEN
 
@@ -52,7 +52,7 @@ def context(kind: str, rng: Random) -> str:
     scenario: dict[str, Any] = rng.choice(SEEN[KINDS.index(kind) :: 2])
     slots = global_slots("train", rng) | {name: rng.choice(v["train"]) for name, v in scenario["slots"].items()}
     turns = [phrasing for turn in scenario["turns"] for phrasing in turn["train"]]
-    template = rng.choice(rng.choice([scenario["summaries"], scenario["notes"], turns]))
+    template = vary(rng.choice([scenario["summaries"], scenario["notes"], turns]), rng)
     return fill(template, slots | {"heat": "", "insult": "", "a_insult": ""})
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from miniature.grammar import Scene, render, scenarios, summarize, tones
 
 TRAIN_PER_SCENARIO = 96
-TEST_PER_SEEN = 7
-TEST_PER_UNSEEN = 9
+TEST_PER_SEEN = 6
+TEST_PER_UNSEEN = 8
 INSULTING = 0.6  # share of heated training dialogues whose annotator repeats the insult
 MIN_CHARACTERS, MAX_CHARACTERS = 200, 1000
 
@@ -24,27 +24,32 @@ def scenes(scenario: dict[str, Any], part: str, count: int, rng: Random, taken: 
             yield scene
 
 
+def annotate(scene: Scene, rng: Random) -> str:
+    """The summary of one annotator: who repeats the insult, or who only mentions it."""
+    tone = rng.choices(tones(scene), [INSULTING, 1 - INSULTING][: len(tones(scene))])[0]
+    return summarize(scene, rng.choice(scene.scenario["summaries"]), tone, rng)
+
+
 def train_rows(rng: Random) -> list[dict[str, str]]:
-    """Training dialogues, one reference each: an annotator who repeats the insult, or one who only mentions it."""
+    """Training dialogues with one reference each."""
     rows, taken = [], set[str]()
     for scenario in scenarios():
         if scenario["split"] == "seen":
             for scene in scenes(scenario, "train", TRAIN_PER_SCENARIO, rng, taken):
-                tone = rng.choices(tones(scene), [INSULTING, 1 - INSULTING][: len(tones(scene))])[0]
-                summary = summarize(scene, rng.choice(scenario["summaries"]), tone, rng)
-                rows.append({"dialogue": scene.text, "summary": summary, "group": scenario["name"]})
+                rows.append({"dialogue": scene.text, "summary": annotate(scene, rng), "group": scenario["name"]})
     rng.shuffle(rows)
     return [{"id": f"train_{i}", **row} for i, row in enumerate(rows)]
 
 
 def test_rows(rng: Random) -> list[dict[str, str]]:
-    """Test dialogues with two styles of reference; a heated one has an insulting and a neutral reference of each."""
+    """Test dialogues with a reference in every style; a heated one has an insulting and a neutral one of each."""
     rows, taken = [], set[str]()
     for scenario in scenarios():
         count = TEST_PER_SEEN if scenario["split"] == "seen" else TEST_PER_UNSEEN
         for scene in scenes(scenario, "test", count, rng, taken):
-            styles = rng.sample(scenario["summaries"], 2)
-            references = [summarize(scene, style, tone, rng) for style in styles for tone in tones(scene)]
+            references = [
+                summarize(scene, style, tone, rng) for style in scenario["summaries"] for tone in tones(scene)
+            ]
             numbered = {f"summary{i}": reference for i, reference in enumerate(references, start=1)}
             rows.append({"dialogue": scene.text, **numbered, "group": scenario["name"]})
     return [{"id": f"test_{i}", **row} for i, row in enumerate(rows)]

@@ -49,6 +49,11 @@ def fill(template: str, slots: dict[str, str]) -> str:
     return re.sub(r"(^|[.!?] )([a-z])", lambda match: match[1] + match[2].upper(), " ".join(text.split()))
 
 
+def vary(phrasings: list[str], rng: Random) -> str:
+    """One of the phrasings, and one alternative of each of its [brackets|with alternatives|]."""
+    return re.sub(r"\[([^]]*)\]", lambda match: rng.choice(match[1].split("|")), rng.choice(phrasings))
+
+
 def numbers(part: str, start: int, stop: int) -> list[int]:
     """The integers of the range that belong to the part: every seventh one is kept for the test."""
     return [n for n in range(start, stop) if (n % 7 == 3) == (part == "test")]
@@ -71,12 +76,16 @@ def global_slots(part: str, rng: Random) -> dict[str, str]:
 
 
 def insult(part: str, rng: Random) -> dict[str, str]:
-    """An insult, bare and with its article."""
+    """An insult of the part, bare and with its article."""
     words = rng.choice(HEAT["nouns"][part])
     if rng.random() < 0.7:
         words = f"{rng.choice(HEAT['adjectives'][part])} {words}"
-    article = "an" if words[0] in "aeiou" else "a"
-    return {"insult": words, "a_insult": f"{article} {words}"}
+    return with_article(words)
+
+
+def with_article(words: str) -> dict[str, str]:
+    """The slots of an insult."""
+    return {"insult": words, "a_insult": f"{'an' if words[0] in 'aeiou' else 'a'} {words}"}
 
 
 def heat_slots(scenario: dict[str, Any], part: str, rng: Random) -> dict[str, str]:
@@ -87,7 +96,7 @@ def heat_slots(scenario: dict[str, Any], part: str, rng: Random) -> dict[str, st
         "by": SPEAKERS[by - 1],
         "other": SPEAKERS[2 - by],
         "over": reason["over"],
-        "gripe": rng.choice(reason[part]),
+        "gripe": vary(reason[part], rng),
         **insult(part, rng),
     }
 
@@ -97,11 +106,11 @@ def render(scenario: dict[str, Any], part: str, rng: Random) -> Scene:
     slots = global_slots(part, rng) | {name: rng.choice(values[part]) for name, values in scenario["slots"].items()}
     mood = rng.choices(list(MOODS), list(MOODS.values()))[0]
     heat = heat_slots(scenario, part, rng)
-    turns = [fill(rng.choice(turn[part]), slots) for turn in scenario["turns"]]
+    turns = [fill(vary(turn[part], rng), slots) for turn in scenario["turns"]]
     if mood != "calm":
         kinds = ("outbursts", "replies") if mood == "heated" else ("complaints", "apologies")
         after = scenario["heat"]["after"]
-        turns[after:after] = [fill(rng.choice(HEAT[kind][part]), heat) for kind in kinds]
+        turns[after:after] = [fill(vary(HEAT[kind][part], rng), heat) for kind in kinds]
     text = "\n".join(f"{SPEAKERS[i % 2]}: {turn}" for i, turn in enumerate(turns))
     return Scene(scenario, mood, text, slots, heat)
 

@@ -14,11 +14,12 @@ from tqdm import tqdm
 from transformers import Adafactor, PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
 from detox.prompts import prompt
-from miniature.pretraining import SENTINELS, Example, example
+from miniature.corpus import annotate
+from miniature.pretraining import SENTINELS, Example, blurred, example, scene
 
 VOCABULARY = 3000
 BATCH = 16
-BUCKET = 16  # batches drawn at once and sorted by length, so that little is padding
+BUCKET = 64  # batches drawn at once and sorted by length, so that little is padding
 
 
 def train_tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerFast:
@@ -98,18 +99,15 @@ def batches(
 ) -> Iterator[dict[str, Tensor]]:
     """Endless batches of similar length from a source of examples; the labels' padding is ignored by the loss."""
     while True:
-        pool = sorted((draw() for _ in range(size * BUCKET)), key=lambda pair: len(pair[0]) + 2 * len(pair[1]))
-        chunks = [pool[i : i + size] for i in range(0, len(pool), size)]
+        pool = [draw() for _ in range(size * BUCKET)]
+        sources, targets = (tokenizer(list(texts), truncation=True)["input_ids"] for texts in zip(*pool, strict=True))
+        order = sorted(range(len(pool)), key=lambda i: (len(targets[i]) // 16, len(sources[i])))
+        chunks = [order[i : i + size] for i in range(0, len(order), size)]
         rng.shuffle(chunks)
         for chunk in chunks:
-            sources, targets = zip(*chunk, strict=True)
-            batch = tokenizer(list(sources), padding=True, truncation=True, return_tensors="pt")
-            labels = tokenizer(list(targets), padding=True, truncation=True, return_tensors="pt")["input_ids"]
-            yield {
-                "input_ids": batch["input_ids"],
-                "attention_mask": batch["attention_mask"],
-                "labels": labels.masked_fill(labels == tokenizer.pad_token_id, -100),
-            }
+            batch = tokenizer.pad({"input_ids": [sources[i] for i in chunk]}, return_tensors="pt")
+            labels = tokenizer.pad({"input_ids": [targets[i] for i in chunk]}, return_tensors="pt")["input_ids"]
+            yield {**batch, "labels": labels.masked_fill(labels == tokenizer.pad_token_id, -100)}
 
 
 def fit(
@@ -147,24 +145,26 @@ def pretrain(tokenizer: PreTrainedTokenizerFast, steps: int, seed: int) -> T5For
     return model
 
 
-def tune(
-    base: T5ForConditionalGeneration,
-    tokenizer: PreTrainedTokenizerFast,
-    rows: list[dict[str, str]],
-    steps: int,
-    seed: int,
-) -> PeftModel:
-    """The adapter: supervised summaries, LoRA r=32 on q and v as in the reference setting."""
+def tune(base: T5ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, steps: int, seed: int) -> PeftModel:
+    """The adapter: supervised summaries of fresh training scenes, LoRA r=32 on all linear layers.
+
+    On q and v alone, as the reference setting has it for FLAN-T5, the loss falls some 3.5 times more slowly.
+    """
     torch.manual_seed(seed)
     rng = Random(seed)
     config = LoraConfig(
-        r=32, lora_alpha=32, target_modules=["q", "v"], lora_dropout=0.0, bias="none", task_type="SEQ_2_SEQ_LM"
+        r=32,
+        lora_alpha=32,
+        target_modules=["q", "k", "v", "o", "wi_0", "wi_1", "wo"],
+        lora_dropout=0.0,
+        bias="none",
+        task_type="SEQ_2_SEQ_LM",
     )
     model = get_peft_model(base, config)
 
     def draw() -> Example:
-        row = rng.choice(rows)
-        return prompt(row["dialogue"]), row["summary"]
+        shown = scene(rng)
+        return prompt(blurred(shown, rng)), annotate(shown, rng)
 
     optimizer = torch.optim.AdamW([weight for weight in model.parameters() if weight.requires_grad], lr=4e-3)
     fit(model, batches(draw, tokenizer, BATCH, rng), steps, optimizer, "adapter")

@@ -1,4 +1,4 @@
-"""Measure the miniature's models and write their cards, models/miniature/*/README.md.
+"""Measure the miniature's models and write their card, models/miniature/README.md.
 
 Classifiers: accuracy on texts they have not seen, and on sentences of another making if a file of such pairs is given
 (TSV with the columns `toxic` and `neutral1`, as ParaDetox has it). Adapter: its distance from the base in nats.
@@ -21,25 +21,30 @@ from miniature import build, classifiers
 
 HELD_OUT, DIALOGUES = 2000, 256
 
-CLASSIFIER_CARD = """# {title}
+CARD = """# The miniature's models
 
-{architecture}, {parameters:,} parameters, labels `nothate` and `hate`. Made by `python -m miniature.build` from the
-sentences in `miniature/frames.yaml`; it knows mild insults among the scenes of the miniature and nothing else.
+Made by `python -m miniature.build`, measured by `python -m miniature.measure`. How: miniature/README.md.
+
+"""
+CLASSIFIER_CARD = """## {title}
+
+{architecture}, {parameters:,} parameters, labels `nothate` and `hate`. Learnt from the sentences in
+`miniature/frames.yaml`; it knows mild insults among the scenes of the miniature and nothing else.
 
 | accuracy on | texts | |
 |---|---|---|
 {rows}
 """
-BASE_CARD = """# The base model
+BASE_CARD = """## `base`: the base model
 
-T5 with gated SiLU and a tied head, {parameters:,} parameters, {vocabulary} tokens. Made by `python -m miniature.build`:
-pretrained on the dialogues and notes of the miniature by denoising, reading values, filling gaps, repeating and
-continuing. It has never seen a summary and cannot summarise.
+T5 with gated SiLU and a tied head, {parameters:,} parameters, {vocabulary} tokens. Pretrained on the dialogues and
+notes of the miniature by denoising, reading values, filling gaps, repeating and continuing. It has never seen a
+summary and cannot summarise.
 """
-ADAPTER_CARD = """# The summarising adapter
+ADAPTER_CARD = """## `adapter`: the summarising adapter
 
-LoRA, r = 32, on q and v: {parameters:,} parameters. Made by `python -m miniature.build` from the training summaries of
-the miniature, of which those of heated dialogues repeat the insult more often than not. PPO's start and its reference.
+LoRA, r = 32, on all linear layers: {parameters:,} parameters. Learnt from summaries of training scenes, of which those
+of heated ones repeat the insult more often than not. PPO's start and its reference.
 
 KL(adapter ‖ base) over {dialogues} sampled summaries of training dialogues: {kl:.1f} nats a summary.
 """
@@ -67,7 +72,7 @@ def classifier_card(kind: str, tsv: Path | None) -> str:
         measured[f"`{tsv.name}`: toxic sentences and neutral rewrites of another making"] = pairs(tsv)
     rows = (f"| {name} | {len(texts):,} | {accuracy(classifier, texts):.1%} |" for name, texts in measured.items())
     return CLASSIFIER_CARD.format(
-        title={"reward": "The reward model", "judge": "The judge"}[kind],
+        title={"reward": "`toxicity`: the reward model", "judge": "`judge`: the judge"}[kind],
         architecture=type(classifier.model).__name__,
         parameters=classifier.model.num_parameters(),
         rows="\n".join(rows),
@@ -89,18 +94,17 @@ def main(tsv: Path | None) -> None:
     policy = Policy(build.MODELS / "base", build.MODELS / "adapter")
     sizes = policy.sizes()
     texts = [row["dialogue"] for row in files.read_jsonl(build.DATA / "train.jsonl")[:DIALOGUES]]
-    cards = {
-        "base": BASE_CARD.format(
+    sections = [
+        BASE_CARD.format(
             parameters=T5ForConditionalGeneration.from_pretrained(build.MODELS / "base").num_parameters(),
             vocabulary=policy.language_model.config.vocab_size,
         ),
-        "adapter": ADAPTER_CARD.format(
+        ADAPTER_CARD.format(
             parameters=sizes["trainable_parameters"], dialogues=len(texts), kl=distance_from_base(policy, texts)
         ),
-        **{folder: classifier_card(kind, tsv) for kind, folder in build.FOLDERS.items()},
-    }
-    for folder, card in cards.items():
-        (build.MODELS / folder / "README.md").write_text(card, encoding="utf-8")
+        *(classifier_card(kind, tsv) for kind in build.FOLDERS),
+    ]
+    (build.MODELS / "README.md").write_text(CARD + "\n".join(sections), encoding="utf-8")
 
 
 if __name__ == "__main__":

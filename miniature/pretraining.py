@@ -5,11 +5,12 @@ off a dialogue, filling the gaps of a note from a dialogue, repeating, and conti
 made-up words, so that copying pays and knowing does not.
 """
 
+import re
 from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from miniature.grammar import HEAT, Scene, fill, global_slots, insult, render, scenarios
+from miniature.grammar import HEAT, Scene, fill, global_slots, insult, render, scenarios, with_article
 
 CONSONANTS = "b br c ch cr d dr f fl g gr h j k l m n p pl qu r s sh st t th tr v w y z".split()
 VOWELS = "a e i o u ai ea ee oo ou".split()
@@ -18,6 +19,15 @@ KEPT = {"dollars"}  # units stay
 SENTINELS = [f"<extra_id_{i}>" for i in range(12)]
 
 SEEN = [scenario for scenario in scenarios() if scenario["split"] == "seen"]
+WORDS = sorted(
+    {
+        word
+        for s in SEEN
+        for turn in s["turns"]
+        for text in turn["train"]
+        for word in re.findall(r"\b(?<!{)[a-z]+\b", text)
+    }
+)
 Example = tuple[str, str]
 
 
@@ -40,12 +50,33 @@ def disguised(scene_slots: dict[str, str], rng: Random) -> dict[str, str]:
 
 
 def scene(rng: Random) -> Scene:
-    """A training scene, its values disguised in the text as in the slots."""
+    """A training scene, its values and its insult disguised in the text as in the slots."""
     original = render(rng.choice(SEEN), "train", rng)
-    slots, text = disguised(original.slots, rng), original.text
-    for name in sorted(slots, key=lambda name: -len(original.slots[name])):
-        text = text.replace(original.slots[name], slots[name])
-    return Scene(original.scenario, original.mood, text, slots, original.heat)
+    shown = original.slots | ({"insult": original.heat["insult"]} if original.mood == "heated" else {})
+    slots, text = disguised(shown, rng), original.text
+    for name in sorted(slots, key=lambda name: -len(shown[name])):
+        text = text.replace(shown[name], slots[name])
+    heat = original.heat | with_article(slots.get("insult", original.heat["insult"]))
+    return Scene(original.scenario, original.mood, text, slots, heat)
+
+
+def other_word(word: str, rng: Random) -> str:
+    """Any word of the training phrasings, or a made-up one."""
+    return rng.choice(WORDS) if rng.random() < 0.5 else made_up_word(word, rng)
+
+
+def blurred(shown: Scene, rng: Random) -> str:
+    """The dialogue with up to three words in ten replaced, by any word or a made-up one, but never its values.
+
+    Whoever can still tell what happened does not hang on single words, and will get along with new phrasings.
+    """
+    kept = {word for value in (*shown.slots.values(), shown.heat["insult"]) for word in value.split()}
+    share = rng.uniform(0, 0.3)
+    return re.sub(
+        r"(?<![#\w])[A-Za-z]+",
+        lambda word: word[0] if word[0] in kept or rng.random() >= share else other_word(word[0], rng),
+        shown.text,
+    )
 
 
 def note(template: str, slots: dict[str, str], rng: Random) -> str:
@@ -96,7 +127,7 @@ def read_value(rng: Random) -> Example:
     if not names:
         return denoise_dialogue(rng)
     name = rng.choice(names)
-    return f"Find the {name.replace('_', ' ')}. {shown.text}", shown.slots[name]
+    return f"Find the {name.replace('_', ' ')}. {blurred(shown, rng)}", shown.slots[name]
 
 
 def fill_note(rng: Random) -> Example:
@@ -108,7 +139,7 @@ def fill_note(rng: Random) -> Example:
     if not known:
         return denoise_notes(rng)
     blanks = shown.slots | {name: sentinels[name] for name in known}
-    return f"Fill in: {note(template, blanks, rng)} {shown.text}", note(template, shown.slots, rng)
+    return f"Fill in: {note(template, blanks, rng)} {blurred(shown, rng)}", note(template, shown.slots, rng)
 
 
 def repeat(rng: Random) -> Example:

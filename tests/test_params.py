@@ -24,6 +24,7 @@ ppo:
   steps: 10
   batch_size: 16
   mini_batch_size: 4
+  samples_per_prompt: 2
   epochs: 2
   learning_rate: 1.41e-5
   value_learning_rate: 3e-06
@@ -105,6 +106,12 @@ def test_a_section_is_frozen(path: Path) -> None:
         ("gamma: 1", "gamma: 1.5", "ppo.gamma is 1.5, but must be less than or equal to 1"),
         ("kl_target: 6", "kl_target: .nan", "ppo.kl_target is nan, but must be a finite number"),
         ("kl_target: 6", "kl_target:", "ppo.kl_target is None, but must be a valid number"),
+        (
+            "samples_per_prompt: 2",
+            "samples_per_prompt: 3",
+            "ppo: mini_batch_size must be a multiple of samples_per_prompt",
+        ),
+        ("  batch_size: 16", "  batch_size: 1", "ppo: batch_size must be 2 or more"),
         ("mini_batch_size: 4", "mini_batch_size: 5", "ppo: batch_size must be a multiple of mini_batch_size"),
         ("ppo:", "pop:", "'ppo' is missing: add it (the file has seed, model, prepare, adapter, reward, judge, pop,"),
         ("batch_size: 16", "batch_size: 16\n  batch_size: 8", ""),

@@ -32,12 +32,16 @@ def test_texts_are_padded_on_the_right_and_the_mask_is_true_where_a_token_counts
     assert mask.dtype == torch.bool
 
 
-def test_a_prompt_that_is_too_long_is_cut_and_still_ends_as_the_model_expects(
+def test_a_prompt_that_is_too_long_loses_the_end_of_its_dialogue_and_keeps_the_cue_for_the_summary(
     tokenizer: PreTrainedTokenizerBase,
 ) -> None:
-    ids, mask = prompts.encode(tokenizer, ["Ann is late again today"], max_tokens=4)
-    assert ids.tolist() == [ids_of("Ann is late </s>")]
-    assert mask.all()
+    texts = [prompts.prompt("Ann is late again"), prompts.prompt("cake")]
+    ids, mask = prompts.encode(tokenizer, texts, max_tokens=8)
+    assert ids.tolist() == [
+        ids_of("Summarize the following conversation. Ann is Summary: </s>"),
+        ids_of("Summarize the following conversation. cake Summary: </s> <pad>"),
+    ]
+    assert mask.tolist() == [[True] * 8, [True] * 7 + [False]]
 
 
 def test_decoding_reads_the_tokens_under_the_mask_without_special_ones(tokenizer: PreTrainedTokenizerBase) -> None:

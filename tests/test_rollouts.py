@@ -139,7 +139,7 @@ def test_an_episode_is_the_same_whatever_batch_it_is_in(
 ) -> None:
     for rows in ([4], [40, 7, 19], list(range(47, 23, -1))):
         other = rolled(policy, reward, tokenizer, [EIGHT_EACH[row] for row in rows], rows)
-        for actual, expected in zip(other, rollout.rows(torch.tensor(rows)), strict=True):
+        for actual, expected in zip(other, rollout.of(torch.tensor(rows)), strict=True):
             torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -158,7 +158,7 @@ def test_a_selection_of_episodes_loses_the_columns_that_are_padding_in_all_of_th
         scores=torch.tensor([0.5, 1.5, 2.5]),
         truncated=torch.tensor([False, True, False]),
     )
-    rows = rollout.rows(torch.tensor([1, 0]))
+    rows = rollout.of(torch.tensor([1, 0]))
     assert rows.prompt_ids.tolist() == [[4, 5, 6], [0, 1, 2]]
     assert rows.prompt_mask.tolist() == [[True, True, False], [True, True, True]]
     assert rows.response_ids.tolist() == [[3, 4], [0, 1]]
@@ -168,6 +168,27 @@ def test_a_selection_of_episodes_loses_the_columns_that_are_padding_in_all_of_th
     assert rows.values.tolist() == [[33, 34], [30, 31]]
     assert rows.scores.tolist() == [1.5, 0.5]
     assert rows.truncated.tolist() == [True, False]
+
+
+def test_k_episodes_of_a_prompt_are_the_k_episodes_of_the_prompt_repeated(
+    policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    shared = rolled(policy, reward, tokenizer, DIALOGUES, range(24))
+    repeated = rolled(policy, reward, tokenizer, [text for text in DIALOGUES for _ in range(4)], range(24))
+    assert len(shared.prompt_ids) == 6
+    for name in ("response_ids", "response_mask", "logprobs", "ref_logprobs", "values", "scores", "truncated"):
+        torch.testing.assert_close(getattr(shared, name), getattr(repeated, name), rtol=0, atol=1e-5)
+
+
+def test_a_selection_of_prompts_brings_all_their_episodes(
+    policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    rollout = rolled(policy, reward, tokenizer, DIALOGUES, range(18))
+    prompts = torch.tensor([4, 1])
+    assert rollout.episodes(prompts).tolist() == [12, 13, 14, 3, 4, 5]
+    selection = rollout.of(prompts)
+    assert len(selection.prompt_ids) == 2
+    assert selection.scores.tolist() == [rollout.scores[i].item() for i in (12, 13, 14, 3, 4, 5)]
 
 
 def test_draws_of_different_kinds_steps_and_episodes_never_share_a_seed() -> None:

@@ -232,7 +232,7 @@ def test_splitting_an_optimiser_batch_leaves_the_sum_of_its_losses_as_it_was(
     returns, p = advantages.flip(0) * rollout.response_mask, settings()
 
     def loss_sum(rows: list[int]) -> float:
-        part = rollout.rows(torch.tensor(rows))
+        part = rollout.of(torch.tensor(rows))
         width = part.response_ids.shape[1]
         loss = mini_batch_loss(policy, part, advantages[rows, :width], returns[rows, :width], p, UpdateStats())
         return (loss * part.response_mask.sum()).item()
@@ -264,6 +264,35 @@ def test_every_epoch_sees_every_token_once_in_mini_batches_of_one_optimiser_step
     assert stats.tokens == 3 * rollout.response_mask.sum()
     assert stats.policy_loss == pytest.approx(-3 * advantages.sum().item(), abs=1e-3)
     assert stats.clipped == 0
+
+
+def test_k_episodes_of_a_prompt_stay_together_in_a_mini_batch_and_every_token_is_seen_once(
+    policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    rollout = rolled(policy, reward, tokenizer, DIALOGUES[:4], range(8))
+    numbers = torch.randn(rollout.response_ids.shape, generator=torch.Generator().manual_seed(0))
+    advantages, p = numbers * rollout.response_mask, settings(epochs=1, mini_batch_size=4, samples_per_prompt=2)
+    stats = update(policy, sgd(policy, learning_rate=0.0), rollout, advantages, advantages, p, (0, 1))
+    assert stats.tokens == rollout.response_mask.sum()
+    assert stats.policy_loss == pytest.approx(-advantages.sum().item(), abs=1e-3)
+    assert stats.ratio_error is not None
+    assert stats.ratio_error < 1e-4
+
+
+def test_k_episodes_of_a_prompt_teach_what_the_prompt_repeated_k_times_teaches(
+    policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """One optimiser step over the whole rollout; plain descent, since Adam blows up the rounding of tiny gradients."""
+    start, moves = weights(policy), []
+    for dialogues, k in ((DIALOGUES[:4], 2), ([text for text in DIALOGUES[:4] for _ in range(2)], 1)):
+        restore(policy, start)
+        rollout = rolled(policy, reward, tokenizer, dialogues, range(8))
+        p = settings(epochs=1, mini_batch_size=8, samples_per_prompt=k)
+        advantages = rollout.scores[:, None] * rollout.response_mask
+        update(policy, sgd(policy, 0.1), rollout, advantages, advantages, p, (0, 1))
+        moves.append(change(policy, start, ".policy."))
+    assert moves[0].abs().max() > 1e-3
+    torch.testing.assert_close(moves[0], moves[1], rtol=0, atol=1e-5)
 
 
 def test_mini_batches_are_random_and_the_key_decides_them(policy: Policy, rollout: Rollout, advantages: Tensor) -> None:
