@@ -1,7 +1,7 @@
 """Build the miniature from its hand-written content: the corpus and four small models.
 
 Writes data/miniature/{train,test}.jsonl and models/miniature/{base,adapter,toxicity,judge}, on one machine always the
-same bytes. Needs no network and no other data. The models' cards with their measured figures: miniature/measure.py.
+same bytes. Needs no network and no other data. The models' card with their measured figures: miniature/measure.py.
 """
 
 import argparse
