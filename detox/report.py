@@ -40,7 +40,8 @@ def render(
         data=metrics["prepare"],
         training=metrics["train"],
         hashes=hashes,
-        versions={name: version(name) for name in PACKAGES},
+        # Without the local label: +cpu would make the page differ from one machine to the other.
+        versions={name: version(name).partition("+")[0] for name in PACKAGES},
     )
 
 
