@@ -1,7 +1,6 @@
 """The miniature: what its test split may not share with training, and that the committed corpus is what is written."""
 
 import itertools
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from detox import files
 from miniature import corpus, pretraining
-from miniature.grammar import HEAT, VALUES, numbers, render, scenarios, vary
+from miniature.grammar import HEAT, VALUES, numbers, render, vary
+from miniature.pretraining import SEEN
 
 DATA = Path(__file__).parents[1] / "data" / "miniature"
-SCENARIOS = scenarios()
-SEEN = [scenario for scenario in SCENARIOS if scenario["split"] == "seen"]
 
 
 def variants(phrasing: str) -> Iterator[str]:
@@ -38,7 +37,7 @@ def phrasings(part: str) -> dict[tuple[str, str], list[str]]:
 
 
 def rows(part: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (DATA / f"{part}.jsonl").read_text(encoding="utf-8").splitlines()]
+    return files.read_jsonl(DATA / f"{part}.jsonl")
 
 
 def references(row: dict[str, Any]) -> list[str]:
