@@ -19,6 +19,7 @@ STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 # Strict: true is not an integer and "3e-06" in quotes is not a number; an integer is a fine float.
 Count = Annotated[int, Field(strict=True, ge=1)]
+PromptTokens = Annotated[int, Field(strict=True, ge=16)]  # instruction and cue alone take about a dozen
 Whole = Annotated[int, Field(strict=True, ge=0)]
 Positive = Annotated[float, Field(strict=True, gt=0)]
 NonNegative = Annotated[float, Field(strict=True, ge=0)]
@@ -48,7 +49,7 @@ class Model:
     """The base model, frozen, below every adapter."""
 
     source: Source
-    max_prompt_tokens: Count
+    max_prompt_tokens: PromptTokens
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -24,54 +24,19 @@ from transformers.modeling_outputs import BaseModelOutput
 from trl.experimental.ppo import AutoModelForSeq2SeqLMWithValueHead
 from trl.trainer.utils import selective_log_softmax
 
-from detox import adapters, ppo
+from detox import adapters
+from detox.sampling import Draw, Sample
 
 POLICY, REFERENCE = "policy", "reference"
 
 
-class Sample(NamedTuple):
-    """Responses drawn for a batch of prompts, with what the decoder computed on the way."""
-
-    ids: Tensor  # [batch response] int64, padding behind the end
-    mask: Tensor  # [batch response] bool, true through the end-of-sequence token, the first token included
-    logprobs: Tensor  # [batch response] log π of each token; 0 where the mask is False
-    values: Tensor  # [batch response] value of the state before each token; 0 where the mask is False
-
-
 class Evaluation(NamedTuple):
-    """One forward pass over given responses."""
+    """One forward pass over given responses. The head computes no logits of padding."""
 
-    logprobs: Tensor  # [batch response]
-    values: Tensor  # [batch response]
-    logits: Tensor  # [batch response vocab]
-
-    @property
-    def entropy(self) -> Tensor:
-        """Entropy of the next-token distribution in nats, `[batch response]`; carries no gradient."""
-        return ppo.entropy(self.logits.detach())
-
-
-class Draw(LogitsProcessor):
-    """Turns greedy decoding into sampling at temperature 1: inverts the cumulative distribution (Devroye 1986, II.2).
-
-    Token t of a row is the first v with Σ_{w ≤ v} p(w) > u, and u is the t-th number of the row's own generator: a
-    sample depends on its seed and its logits alone, not on the batch it happens to be in.
-    """
-
-    def __init__(self, seeds: Sequence[int], max_new_tokens: int):
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        rows = [torch.rand(max_new_tokens, generator=generator, dtype=torch.float64) for generator in generators]
-        self.uniform = torch.stack(rows)
-        self.logprobs: list[Tensor] = []
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        probabilities = scores.double().softmax(dim=-1)
-        cumulative = probabilities.cumsum(dim=-1)
-        position = len(self.logprobs)
-        # Times the last sum, which rounding may leave below 1.
-        token = torch.searchsorted(cumulative, self.uniform[:, position, None] * cumulative[:, -1:], right=True)
-        self.logprobs.append(probabilities.gather(1, token).log().squeeze(1).to(scores.dtype))
-        return torch.full_like(scores, -torch.inf).scatter(1, token, 0.0)
+    logprobs: Tensor  # [batch response] log π of each token; 0 where the mask is False
+    values: Tensor  # [batch response] value of the state before each token
+    states: Tensor  # [batch response width] what the head reads
+    logits: Tensor  # [tokens vocab] of the valid tokens, row by row
 
 
 class Policy(nn.Module):
@@ -139,18 +104,18 @@ class Policy(nn.Module):
         With k times as many seeds as prompts, the first k are for the first prompt and so on: each prompt is encoded
         once. Log-probabilities and values are those of the very pass that decoded, so none has to be run again.
         """
-        draw = Draw(seeds, max_new_tokens)
-        hidden: list[Tensor] = []
+        draw, hidden = Draw(seeds, max_new_tokens), list[Tensor]()
         hook = self.language_model.get_decoder().register_forward_hook(
-            lambda module, args, output: hidden.append(output.last_hidden_state[:, -1])
+            lambda module, args, output: hidden.append(output.last_hidden_state)
         )
         try:
-            ids = self._decode(prompt_ids, prompt_mask, len(seeds), max_new_tokens, [draw])
+            with self._head_reads() as states:
+                ids = self._decode(prompt_ids, prompt_mask, len(seeds), max_new_tokens, [draw])
         finally:
             hook.remove()
         mask = self._valid(ids)
-        values = self.model.v_head(torch.stack(hidden, dim=1)).squeeze(-1)
-        return Sample(ids, mask, torch.stack(draw.logprobs, dim=1) * mask, values * mask)
+        values = self.model.v_head(torch.cat(hidden, dim=1)).squeeze(-1)
+        return Sample(ids, mask, torch.stack(draw.logprobs, dim=1) * mask, values * mask, torch.cat(states, dim=1))
 
     @torch.no_grad()
     def greedy(self, prompt_ids: Tensor, prompt_mask: Tensor, max_new_tokens: int) -> tuple[Tensor, Tensor]:
@@ -158,16 +123,24 @@ class Policy(nn.Module):
         ids = self._decode(prompt_ids, prompt_mask, len(prompt_ids), max_new_tokens, [])
         return ids, self._valid(ids)
 
-    def evaluate(self, prompt_ids: Tensor, prompt_mask: Tensor, response_ids: Tensor) -> Evaluation:
+    def evaluate(
+        self, prompt_ids: Tensor, prompt_mask: Tensor, response_ids: Tensor, response_mask: Tensor
+    ) -> Evaluation:
         """Log-probabilities, values and logits of given responses under the active adapter, with gradients.
 
         With k times as many responses as prompts, the first k answer the first prompt and so on; they share its
         encoding, through which the gradients of all of them flow.
         """
-        logits, _, values = self.model(
-            **self._encoded(prompt_ids, prompt_mask, len(response_ids)), decoder_input_ids=self._shifted(response_ids)
-        )
-        return Evaluation(selective_log_softmax(logits, response_ids), values, logits)
+        encoded = self._encoded(prompt_ids, prompt_mask, len(response_ids))
+        with self._head_reads(response_mask) as states:
+            logits, _, values = self.model(**encoded, decoder_input_ids=self._shifted(response_ids))
+        logprobs = selective_log_softmax(logits[None], response_ids[response_mask][None])[0]
+        tokens = torch.zeros_like(values).masked_scatter(response_mask, logprobs)
+        return Evaluation(tokens, values, states[0], logits)
+
+    def logits(self, states: Tensor) -> Tensor:
+        """What the head makes of states that it has read before: `[… width]` → `[… vocab]`."""
+        return self.language_model.get_output_embeddings()(states)
 
     def save_adapter(self, folder: Path) -> None:
         """adapter_config.json and adapter_model.safetensors of the policy: what PeftModel.from_pretrained reads."""
@@ -188,6 +161,21 @@ class Policy(nn.Module):
             "trainable_percent": 100 * adapter / (base + adapter),
             "value_head_parameters": sum(weight.numel() for weight in self.value_head_parameters()),
         }
+
+    @contextmanager
+    def _head_reads(self, mask: Tensor | None = None) -> Iterator[list[Tensor]]:
+        """Within the block, keeps what the head is given; with a mask it reads the valid tokens alone."""
+        states: list[Tensor] = []
+
+        def keep(module: nn.Module, args: tuple[Tensor]) -> tuple[Tensor]:
+            states.append(args[0])
+            return args if mask is None else (args[0][mask],)
+
+        hook = self.language_model.get_output_embeddings().register_forward_pre_hook(keep)
+        try:
+            yield states
+        finally:
+            hook.remove()
 
     def _encoded(self, prompt_ids: Tensor, prompt_mask: Tensor, responses: int) -> dict[str, Any]:
         """What the decoder reads of the prompts, each encoded once and repeated for its share of the responses."""

@@ -3,9 +3,18 @@
 The decoder reads the response shifted right by one, so `logprobs[:, t]` belongs to `response[:, t]` and no slice of a
 prompt has to be cut off. `values[:, t]` is the value of the state before token t. A mask is True where a token counts.
 
-Axes: `batch` episodes (one response each), `response` tokens (padded on the right).
+The policy maximises E[score − β·KL(π ‖ π_ref)]. The sequence's KL is E[Σₜ KLₜ] with KLₜ = KL(π(·|sₜ) ‖ π_ref(·|sₜ)),
+exact over the vocabulary, and so its gradient has two parts (Amini et al. 2025, arXiv 2504.10637, §4):
+
+    ∇KL = E[ Σₜ ∇KLₜ + Σₜ ∇log π(yₜ|sₜ)·Σ_{u>t} KLᵤ ]
+
+The first is differentiated (`kl_divergence` in the loss), the second is a price on the token that led there
+(`token_rewards`). The customary penalty, −β·(log π(yₜ) − log π_ref(yₜ)) in the reward, has the same expectation,
+but its noise drowns what the classifier says.
+
+Axes: `batch` episodes (one response each), `response` tokens (padded on the right), `vocab`.
 Sources: PPO is Schulman et al. 2017 (arXiv 1707.06347), GAE Schulman et al. 2016 (arXiv 1506.02438), the KL penalty
-Ziegler et al. 2019 (arXiv 1909.08593), the estimators k1 and k3 Schulman 2020 (http://joschu.net/blog/kl-approx.html).
+and its controller Ziegler et al. 2019 (arXiv 1909.08593).
 """
 
 import torch
@@ -18,12 +27,13 @@ Episodes = Float[Tensor, " batch"]
 Scalar = Float[Tensor, ""]
 
 
-def token_rewards(scores: Episodes, logprobs: Tokens, ref_logprobs: Tokens, mask: Mask, kl_coef: float) -> Tokens:
-    """Reward of every token: rₜ = −β·(log π(yₜ) − log π_ref(yₜ)), plus the score on the last valid token.
+def token_rewards(scores: Episodes, kl: Tokens, mask: Mask, kl_coef: float) -> Tokens:
+    """Reward of every token: rₜ = −β·KLₜ₊₁, in the score's units, plus the score on the last valid token.
 
-    The penalty is the k1 estimator, unclipped (Ziegler et al. 2019, eq. 2). Every row needs a valid token.
+    A token pays for the state that it leads to; KL₀ is nobody's doing. Every row needs a valid token.
     """
-    rewards = -kl_coef * (logprobs - ref_logprobs) * mask
+    kl = kl * mask
+    rewards = -kl_coef * torch.cat([kl[:, 1:], torch.zeros_like(kl[:, :1])], dim=1)
     last = mask.sum(dim=1, keepdim=True) - 1
     return rewards.scatter_add(1, last, scores.unsqueeze(1))
 
@@ -45,10 +55,14 @@ def gae(rewards: Tokens, values: Tokens, mask: Mask, gamma: float, lam: float) -
     return advantages, advantages + values
 
 
+def spread(x: Tokens, mask: Mask) -> Scalar:
+    """√(variance + 1e-8) over the valid tokens, with Bessel's correction."""
+    return (x[mask].var() + 1e-8).sqrt()
+
+
 def whiten(x: Tokens, mask: Mask) -> Tokens:
-    """(x − mean) / √(variance + 1e-8) over the valid tokens, with Bessel's correction; 0 elsewhere."""
-    valid = x[mask]
-    return (x - valid.mean()) * torch.rsqrt(valid.var() + 1e-8) * mask
+    """(x − mean) / `spread` over the valid tokens; 0 elsewhere."""
+    return (x - x[mask].mean()) / spread(x, mask) * mask
 
 
 def policy_loss(logprobs: Tokens, old_logprobs: Tokens, advantages: Tokens, mask: Mask, clip_range: float) -> Scalar:
@@ -74,21 +88,26 @@ def clipped_tokens(logprobs: Tokens, old_logprobs: Tokens, mask: Mask, clip_rang
     return (((ratio - 1).abs() > clip_range) & mask).sum().to(logprobs.dtype)
 
 
-def entropy(logits: Float[Tensor, "batch response vocab"]) -> Tokens:
-    """Entropy in nats of the next-token distribution: −Σᵥ p·log p."""
+def entropy(logits: Float[Tensor, "*tokens vocab"]) -> Float[Tensor, " *tokens"]:
+    """Entropy of each next-token distribution in nats: −Σᵥ p·log p."""
     logprobs = logits.log_softmax(-1)
     return -(logprobs.exp() * logprobs).sum(-1)
 
 
+def kl_divergence(
+    logits: Float[Tensor, "*tokens vocab"], ref_logits: Float[Tensor, "*tokens vocab"]
+) -> Float[Tensor, " *tokens"]:
+    """KL of each next-token distribution from the reference's in nats: Σᵥ p·(log p − log p_ref). Never negative."""
+    logprobs = logits.log_softmax(-1)
+    return (logprobs.exp() * (logprobs - ref_logits.log_softmax(-1))).sum(-1)
+
+
 def kl_k1(logprobs: Tokens, ref_logprobs: Tokens, mask: Mask) -> Episodes:
-    """KL(π ‖ π_ref) of a response in nats, estimator k1: Σₜ (log π − log π_ref). Unbiased; single values may be < 0."""
+    """KL(π ‖ π_ref) of a response in nats from its tokens alone: Σₜ (log π(yₜ) − log π_ref(yₜ)).
+
+    The estimator k1 (Schulman 2020, http://joschu.net/blog/kl-approx.html): unbiased, but single values may be < 0.
+    """
     return ((logprobs - ref_logprobs) * mask).sum(dim=1)
-
-
-def kl_k3(logprobs: Tokens, ref_logprobs: Tokens, mask: Mask) -> Episodes:
-    """The same in the low-variance estimator k3: Σₜ (eᵈ − 1 − d), d = log π_ref − log π. Never negative."""
-    d = ref_logprobs - logprobs
-    return ((torch.expm1(d) - d) * mask).sum(dim=1)
 
 
 def next_kl_coef(kl_coef: float, kl: float, target: float, horizon: int, episodes: int) -> float:

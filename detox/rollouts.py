@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from detox import prompts
+from detox import ppo, prompts
 from detox.policy import Policy
 from detox.rewards import Classifier
 
@@ -22,6 +22,8 @@ class Rollout(NamedTuple):
     response_mask: Tensor  # [batch response] bool: first token to end-of-sequence token
     logprobs: Tensor  # [batch response] log π_old(yₜ)
     ref_logprobs: Tensor  # [batch response] log π_ref(yₜ)
+    ref_states: Tensor  # [batch response width] of which the head makes the reference's logits
+    kl: Tensor  # [batch response] KL of π_old(·|sₜ) from π_ref(·|sₜ)
     values: Tensor  # [batch response] V_old(sₜ)
     scores: Tensor  # [batch] what the episode earns: clipped margin, less the penalty for a missing end
     truncated: Tensor  # [batch] bool: cut by max_new_tokens before it ended
@@ -42,6 +44,8 @@ class Rollout(NamedTuple):
             response_mask=self.response_mask[index, :response],
             logprobs=self.logprobs[index, :response],
             ref_logprobs=self.ref_logprobs[index, :response],
+            ref_states=self.ref_states[index, :response],
+            kl=self.kl[index, :response],
             values=self.values[index, :response],
             scores=self.scores[index],
             truncated=self.truncated[index],
@@ -76,18 +80,22 @@ def collect(
     texts = [prompts.prompt(dialogue) for dialogue in dialogues]
     prompt_ids, prompt_mask = prompts.encode(tokenizer, texts, max_prompt_tokens)
     sample = policy.sample(prompt_ids, prompt_mask, seeds, max_new_tokens)
+    mask = sample.mask
     with policy.reference():
-        ref_logprobs = policy.evaluate(prompt_ids, prompt_mask, sample.ids).logprobs * sample.mask
-    truncated = ~((sample.ids == tokenizer.eos_token_id) & sample.mask).any(dim=1)
-    summaries = prompts.decode(tokenizer, sample.ids, sample.mask)
+        reference = policy.evaluate(prompt_ids, prompt_mask, sample.ids, mask)
+        kl = ppo.kl_divergence(policy.logits(sample.states[mask]), reference.logits)
+    truncated = ~((sample.ids == tokenizer.eos_token_id) & mask).any(dim=1)
+    summaries = prompts.decode(tokenizer, sample.ids, mask)
     scores = score(summaries, truncated, reward, score_clip, missing_eos_penalty)
     return Rollout(
         prompt_ids,
         prompt_mask,
         sample.ids,
-        sample.mask,
+        mask,
         sample.logprobs,
-        ref_logprobs,
+        reference.logprobs,
+        reference.states * mask[:, :, None],
+        torch.zeros_like(sample.logprobs).masked_scatter(mask, kl),
         sample.values,
         scores,
         truncated,

@@ -6,6 +6,7 @@ no dropout, rollout log-probabilities come from decoding itself, and losses are 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ class StepStats:
     reward: float
     reward_std: float
     kl: float
-    kl_k3: float
+    kl_k1: float
     kl_coef: float
     policy_loss: float
     value_loss: float
@@ -38,6 +39,18 @@ class StepStats:
     response_tokens: float
     truncated: float
     ratio_error: float
+
+
+class Targets(NamedTuple):
+    """What an update strives for."""
+
+    advantages: Tensor  # [batch response], whitened over the rollout
+    returns: Tensor  # [batch response]
+    kl_price: float  # of a nat of distance from the reference, in units of `advantages`
+
+    def of(self, index: Tensor, width: int) -> "Targets":
+        """Those of some episodes, up to a number of tokens."""
+        return Targets(self.advantages[index, :width], self.returns[index, :width], self.kl_price)
 
 
 @dataclass
@@ -96,24 +109,23 @@ def train(
             missing_eos_penalty=p.missing_eos_penalty,
         )
         mask = rollout.response_mask
-        # 2. Penalise the distance from the reference, token by token.
-        rewards = ppo.token_rewards(rollout.scores, rollout.logprobs, rollout.ref_logprobs, mask, kl_coef)
-        # 3. Estimate advantages and returns.
+        # 2. Charge every token for the distance from the reference that it leads to.
+        rewards = ppo.token_rewards(rollout.scores, rollout.kl, mask, kl_coef)
+        # 3. Estimate advantages and returns; the price of a nat is in the units of the whitened advantages.
         advantages, returns = ppo.gae(rewards, rollout.values, mask, p.gamma, p.lam)
+        targets = Targets(ppo.whiten(advantages, mask), returns, kl_coef / ppo.spread(advantages, mask).item())
         # 4. Update policy and value head on random mini-batches.
-        stats = update(policy, optimizer, rollout, ppo.whiten(advantages, mask), returns, p, (seed, MINI_BATCHES, step))
-        yield step_stats(step, rollout, returns, kl_coef, stats)
+        stats = update(policy, optimizer, rollout, targets, p, (seed, MINI_BATCHES, step))
+        yield (row := step_stats(step, rollout, returns, kl_coef, stats))
         # 5. Steer the KL coefficient towards the target.
-        kl = ppo.kl_k1(rollout.logprobs, rollout.ref_logprobs, mask).mean().item()
-        kl_coef = ppo.next_kl_coef(kl_coef, kl, p.kl_target, p.kl_horizon, p.batch_size)
+        kl_coef = ppo.next_kl_coef(kl_coef, row.kl, p.kl_target, p.kl_horizon, p.batch_size)
 
 
 def update(
     policy: Policy,
     optimizer: torch.optim.Optimizer,
     rollout: Rollout,
-    advantages: Tensor,
-    returns: Tensor,
+    targets: Targets,
     p: params.Ppo,
     key: tuple[int, ...],
 ) -> UpdateStats:
@@ -122,9 +134,9 @@ def update(
     for epoch in range(p.epochs):
         order = np.random.default_rng(seed_of(*key, epoch)).permutation(p.batch_size // p.samples_per_prompt)
         for prompts in torch.as_tensor(order).split(p.mini_batch_size // p.samples_per_prompt):
-            mini_batch, index = rollout.of(prompts), rollout.episodes(prompts)
-            width = mini_batch.response_ids.shape[1]
-            loss = mini_batch_loss(policy, mini_batch, advantages[index, :width], returns[index, :width], p, stats)
+            mini_batch = rollout.of(prompts)
+            wanted = targets.of(rollout.episodes(prompts), mini_batch.response_ids.shape[1])
+            loss = mini_batch_loss(policy, mini_batch, wanted, p, stats)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(
@@ -134,24 +146,25 @@ def update(
     return stats
 
 
-def mini_batch_loss(
-    policy: Policy, rollout: Rollout, advantages: Tensor, returns: Tensor, p: params.Ppo, stats: UpdateStats
-) -> Tensor:
-    """Policy loss + value_coef · value loss, per valid token of the mini-batch; adds its figures to `stats`."""
+def mini_batch_loss(policy: Policy, rollout: Rollout, targets: Targets, p: params.Ppo, stats: UpdateStats) -> Tensor:
+    """Policy loss + kl_price · KL + value_coef · value loss, per valid token of the mini-batch; adds to `stats`."""
     mask, old_logprobs = rollout.response_mask, rollout.logprobs
-    now = policy.evaluate(rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids)
-    policy_loss = ppo.policy_loss(now.logprobs, old_logprobs, advantages, mask, p.clip_range)
-    value_loss = ppo.value_loss(now.values, rollout.values, returns, mask, p.value_clip_range)
+    now = policy.evaluate(rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids, mask)
+    with torch.no_grad():
+        ref_logits = policy.logits(rollout.ref_states[mask])
+    policy_loss = ppo.policy_loss(now.logprobs, old_logprobs, targets.advantages, mask, p.clip_range)
+    value_loss = ppo.value_loss(now.values, rollout.values, targets.returns, mask, p.value_clip_range)
+    kl = ppo.kl_divergence(now.logits, ref_logits).sum()
     tokens = mask.sum()
     with torch.no_grad():
         stats.tokens += tokens.item()
         stats.policy_loss += policy_loss.item()
         stats.value_loss += value_loss.item()
         stats.clipped += ppo.clipped_tokens(now.logprobs, old_logprobs, mask, p.clip_range).item()
-        stats.entropy += now.entropy[mask].sum().item()
+        stats.entropy += ppo.entropy(now.logits).sum().item()
         if stats.ratio_error is None:
             stats.ratio_error = torch.expm1(now.logprobs - old_logprobs)[mask].abs().max().item()
-    return (policy_loss + p.value_coef * value_loss) / tokens
+    return (policy_loss + targets.kl_price * kl + p.value_coef * value_loss) / tokens
 
 
 def step_stats(step: int, rollout: Rollout, returns: Tensor, kl_coef: float, stats: UpdateStats) -> StepStats:
@@ -161,8 +174,8 @@ def step_stats(step: int, rollout: Rollout, returns: Tensor, kl_coef: float, sta
         step=step,
         reward=rollout.scores.mean().item(),
         reward_std=rollout.scores.std().item(),
-        kl=ppo.kl_k1(rollout.logprobs, rollout.ref_logprobs, mask).mean().item(),
-        kl_k3=ppo.kl_k3(rollout.logprobs, rollout.ref_logprobs, mask).mean().item(),
+        kl=rollout.kl.sum(1).mean().item(),
+        kl_k1=ppo.kl_k1(rollout.logprobs, rollout.ref_logprobs, mask).mean().item(),
         kl_coef=kl_coef,
         policy_loss=stats.policy_loss / stats.tokens,
         value_loss=stats.value_loss / stats.tokens,

@@ -85,7 +85,7 @@ def distance_from_base(policy: Policy, dialogues: list[str]) -> float:
     ids, mask = prompts.encode(tokenizer, [prompts.prompt(text) for text in dialogues], max_tokens=512)
     sample = policy.sample(ids, mask, [seed_of(build.SEED, row) for row in range(len(dialogues))], max_new_tokens=72)
     with policy.language_model.disable_adapter(), torch.no_grad():
-        base_logprobs = policy.evaluate(ids, mask, sample.ids).logprobs
+        base_logprobs = policy.evaluate(ids, mask, sample.ids, sample.mask).logprobs
     return kl_k1(sample.logprobs, base_logprobs, sample.mask).mean().item()
 
 

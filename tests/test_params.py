@@ -171,6 +171,12 @@ def test_a_mistake_in_the_seed_or_the_file_is_named(path: Path, text: str, messa
     assert "\n" not in str(error.value)
 
 
+def test_a_prompt_must_have_room_for_more_than_the_instruction_and_the_cue(path: Path) -> None:
+    path.write_text(COMPLETE.replace("max_prompt_tokens: 512", "max_prompt_tokens: 8"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"model.max_prompt_tokens is 8, but must be greater than or equal to 16"):
+        params.load(params.Model, path)
+
+
 def test_a_missing_file_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot be read .No such file or directory.: run this in the project's root"):
         params.seed(tmp_path / "params.yaml")

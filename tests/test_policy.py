@@ -15,7 +15,8 @@ from transformers import T5ForConditionalGeneration
 
 from detox import ppo
 from detox.errors import InputError
-from detox.policy import Policy, Sample
+from detox.policy import Policy
+from detox.sampling import Sample
 
 pytest_plugins = ["models"]
 
@@ -68,9 +69,9 @@ def assert_close(actual: Tensor, expected: Tensor, atol: float = 1e-6) -> None:
 def test_before_any_update_the_kl_is_0_and_every_ratio_is_1(policy: Policy, encoded: Prompts, sample: Sample) -> None:
     prompts = eight(encoded)
     with torch.no_grad():
-        now = policy.evaluate(*prompts, sample.ids).logprobs
+        now = policy.evaluate(*prompts, sample.ids, sample.mask).logprobs
     with policy.reference():
-        reference = policy.evaluate(*prompts, sample.ids).logprobs
+        reference = policy.evaluate(*prompts, sample.ids, sample.mask).logprobs
     assert ppo.kl_k1(sample.logprobs, reference, sample.mask).mean().abs() < 1e-5
     assert now.equal(reference)
     assert (now - sample.logprobs)[sample.mask].expm1().abs().max() < 1e-4
@@ -81,7 +82,7 @@ def test_with_the_adapter_off_as_reference_the_first_kl_is_far_from_0(
 ) -> None:
     """The classic mistake: it compares with a model that cannot summarise."""
     with torch.no_grad(), policy.language_model.disable_adapter():
-        bare = policy.evaluate(*eight(encoded), sample.ids).logprobs
+        bare = policy.evaluate(*eight(encoded), sample.ids, sample.mask).logprobs
     assert ppo.kl_k1(sample.logprobs, bare, sample.mask).mean() > 2
 
 
@@ -98,13 +99,13 @@ def test_policy_and_reference_start_as_the_adapter_that_was_given(
 def test_the_policy_moves_and_the_reference_stays(policy: Policy, encoded: Prompts, sample: Sample) -> None:
     prompts = eight(encoded)
     with policy.reference():
-        before = policy.evaluate(*prompts, sample.ids).logprobs
+        before = policy.evaluate(*prompts, sample.ids, sample.mask).logprobs
     with torch.no_grad():
         for weight in policy.adapter_parameters():
             weight.mul_(2)
-        moved = policy.evaluate(*prompts, sample.ids).logprobs
+        moved = policy.evaluate(*prompts, sample.ids, sample.mask).logprobs
     with policy.reference():
-        after = policy.evaluate(*prompts, sample.ids).logprobs
+        after = policy.evaluate(*prompts, sample.ids, sample.mask).logprobs
     assert after.equal(before)
     assert (moved - before)[sample.mask].abs().mean() > 0.1
 
@@ -125,16 +126,15 @@ def test_an_error_within_the_reference_switches_back_too(policy: Policy, encoded
         raise InputError
     assert trainable(policy) == of_policy_and_value_head(policy)
     assert policy.language_model.active_adapter == "policy"
-    assert policy.evaluate(*encoded, encoded.ids).logprobs.requires_grad
+    assert policy.evaluate(*encoded, *encoded).logprobs.requires_grad
 
 
 def test_gradients_reach_every_weight_of_the_policys_adapter_and_the_value_head_and_no_other(
     policy: Policy, encoded: Prompts
 ) -> None:
     with policy.reference():
-        assert not any(tensor.requires_grad for tensor in policy.evaluate(*encoded, encoded.ids))
-    now = policy.evaluate(*encoded, encoded.ids)
-    assert not now.entropy.requires_grad
+        assert not any(tensor.requires_grad for tensor in policy.evaluate(*encoded, *encoded))
+    now = policy.evaluate(*encoded, *encoded)
     (now.logprobs.sum() + now.values.sum()).backward()
     moved = {name for name, weight in policy.named_parameters() if weight.grad is not None and weight.grad.any()}
     assert moved == of_policy_and_value_head(policy)
@@ -173,7 +173,7 @@ def test_an_adapter_that_does_not_fit_the_base_is_bad_input(base: Path, tmp_path
 def test_the_value_head_starts_at_zero(base: Path, adapter: Path, encoded: Prompts) -> None:
     policy = Policy(base, adapter)
     assert not policy.sample(*encoded, range(6), TOKENS).values.any()
-    assert not policy.evaluate(*encoded, encoded.ids).values.any()
+    assert not policy.evaluate(*encoded, *encoded).values.any()
 
 
 @pytest.mark.parametrize("t", [0, 1, 4])
@@ -181,7 +181,7 @@ def test_the_value_at_t_depends_on_no_token_from_t_on(policy: Policy, encoded: P
     changed = sample.ids.clone()
     changed[:, t:] = (changed[:, t:] + 1) % len(VOCABULARY)
     with torch.no_grad():
-        values, others = (policy.evaluate(*eight(encoded), ids).values for ids in (sample.ids, changed))
+        values, others = (policy.evaluate(*eight(encoded), ids, sample.mask).values for ids in (sample.ids, changed))
     assert_close(others[:, : t + 1], values[:, : t + 1])
     assert (others[:, t + 1] - values[:, t + 1]).abs().min() > 1e-4
 
@@ -222,7 +222,7 @@ def test_logprobs_and_values_are_0_behind_the_end(sample: Sample) -> None:
 def test_the_logprob_of_the_first_token_has_a_gradient(policy: Policy, encoded: Prompts, sample: Sample) -> None:
     """TRL 0.11 left the first token of an encoder-decoder out of its loss."""
     first = sample.mask & (torch.arange(TOKENS) == 0)
-    now = policy.evaluate(*eight(encoded), sample.ids).logprobs
+    now = policy.evaluate(*eight(encoded), sample.ids, sample.mask).logprobs
     ppo.policy_loss(now, now.detach(), torch.ones_like(now), first, clip_range=0.2).backward()
     assert all(weight.grad is not None and weight.grad.any() for weight in policy.adapter_parameters()[-2:])
 
@@ -234,10 +234,12 @@ def test_more_padding_of_prompts_and_responses_changes_no_valid_number(
     padding = torch.zeros(count, 7, dtype=torch.long)
     wide = Prompts(torch.cat([prompts.ids, padding], dim=1), torch.cat([prompts.mask, padding.bool()], dim=1))
     with torch.no_grad():
-        narrow = policy.evaluate(*prompts, sample.ids)
-        padded = policy.evaluate(*wide, torch.cat([sample.ids, padding], dim=1))
-    for expected, actual in zip(narrow, padded, strict=True):
-        assert_close(actual[:, :width], expected, atol=1e-5)
+        narrow = policy.evaluate(*prompts, sample.ids, sample.mask)
+        wide_ids, wide_mask = torch.cat([sample.ids, padding], dim=1), torch.cat([sample.mask, padding.bool()], dim=1)
+        padded = policy.evaluate(*wide, wide_ids, wide_mask)
+    for name in ("logprobs", "values", "states"):
+        assert_close(getattr(padded, name)[:, :width], getattr(narrow, name), atol=5e-6)
+    assert_close(padded.logits, narrow.logits, atol=1e-5)
     again = policy.sample(*wide, range(48), TOKENS)
     assert again.ids.equal(sample.ids)
     assert_close(again.logprobs, sample.logprobs, atol=5e-6)
@@ -290,7 +292,7 @@ def test_logprobs_and_values_of_sampling_equal_those_of_a_fresh_forward_pass(
 ) -> None:
     prompts = eight(encoded)
     with torch.no_grad():
-        fresh = policy.evaluate(*prompts, sample.ids)
+        fresh = policy.evaluate(*prompts, sample.ids, sample.mask)
     assert_close(sample.logprobs[sample.mask], fresh.logprobs[sample.mask], atol=1e-4)
     assert_close(sample.values[sample.mask], fresh.values[sample.mask], atol=1e-4)
     assert fresh.values[sample.mask].std() > 0.1
@@ -302,10 +304,20 @@ def test_a_logprob_is_the_log_softmax_of_the_models_logits_at_its_token(
     decoder_ids = torch.cat([torch.full((len(sample.ids), 1), PAD), sample.ids[:, :-1]], dim=1)
     logits = logits_of(hugging_face_model(base, adapter), eight(encoded), decoder_ids)
     expected = logits.log_softmax(-1).gather(2, sample.ids.unsqueeze(2)).squeeze(2)
-    now = policy.evaluate(*eight(encoded), sample.ids)
-    assert_close(now.logprobs.detach(), expected, atol=1e-5)
+    now = policy.evaluate(*eight(encoded), sample.ids, sample.mask)
+    assert_close(now.logprobs.detach(), expected * sample.mask, atol=1e-5)
     assert_close(sample.logprobs, expected * sample.mask, atol=1e-4)
-    assert_close(now.entropy, torch.distributions.Categorical(logits=logits).entropy(), atol=1e-5)
+
+
+def test_logits_are_those_of_the_valid_tokens_row_by_row_and_the_head_makes_them_of_the_states(
+    policy: Policy, base: Path, adapter: Path, encoded: Prompts, sample: Sample
+) -> None:
+    decoder_ids = torch.cat([torch.full((len(sample.ids), 1), PAD), sample.ids[:, :-1]], dim=1)
+    expected = logits_of(hugging_face_model(base, adapter), eight(encoded), decoder_ids)[sample.mask]
+    now = policy.evaluate(*eight(encoded), sample.ids, sample.mask)
+    assert_close(now.logits.detach(), expected, atol=1e-5)
+    assert policy.logits(now.states[sample.mask]).equal(now.logits)
+    assert_close(policy.logits(sample.states[sample.mask]).detach(), expected, atol=1e-4)
 
 
 def test_a_sample_depends_on_its_prompt_and_its_seed_and_not_on_its_batch(
@@ -341,7 +353,7 @@ def test_responses_that_share_an_encoding_have_the_logprobs_and_gradients_of_sep
     parameters = policy.adapter_parameters() + policy.value_head_parameters()
 
     def passed(prompts: Prompts, ids: Tensor, part: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        now = policy.evaluate(*prompts, ids)
+        now = policy.evaluate(*prompts, ids, torch.ones_like(ids, dtype=torch.bool))
         loss = ((now.logprobs + now.values) * part).sum() / weights.numel()
         return now.logprobs.detach(), now.values.detach(), list(torch.autograd.grad(loss, parameters))
 
@@ -360,14 +372,15 @@ def test_merging_and_unmerging_leaves_every_weight_bit_for_bit_and_the_adapter_a
     policy: Policy, encoded: Prompts, sample: Sample
 ) -> None:
     before = {name: weight.clone() for name, weight in policy.named_parameters()}
-    unmerged = policy.evaluate(*eight(encoded), sample.ids).logprobs.detach()
+    episodes = *eight(encoded), sample.ids, sample.mask
+    unmerged = policy.evaluate(*episodes).logprobs.detach()
     for _ in range(3):
         with policy.merged():
             inside = {name: weight.clone() for name, weight in policy.named_parameters()}
-            assert_close(policy.evaluate(*eight(encoded), sample.ids).logprobs.detach(), unmerged, atol=1e-4)
+            assert_close(policy.evaluate(*episodes).logprobs.detach(), unmerged, atol=1e-4)
     assert any(not inside[name].equal(weight) for name, weight in before.items())
     assert all(weight.equal(before[name]) for name, weight in policy.named_parameters())
-    assert policy.evaluate(*eight(encoded), sample.ids).logprobs.detach().equal(unmerged)
+    assert policy.evaluate(*episodes).logprobs.detach().equal(unmerged)
 
 
 def test_samples_of_one_prompt_differ_with_the_seed_and_the_global_generator_plays_no_part(
@@ -421,16 +434,16 @@ def test_nothing_is_dropped_although_base_and_adapter_are_configured_to(policy: 
     with policy.reference():
         assert not any(module.training for module in policy.modules())
     assert not any(module.training for module in policy.modules())
-    first, second = (policy.evaluate(*encoded, encoded.ids) for _ in range(2))
+    first, second = (policy.evaluate(*encoded, *encoded) for _ in range(2))
     assert first.logprobs.equal(second.logprobs)
     assert first.values.equal(second.values)
 
 
 def test_dropout_would_change_the_numbers(policy: Policy, encoded: Prompts) -> None:
     """So that the test above can fail."""
-    still = policy.evaluate(*encoded, encoded.ids).logprobs
+    still = policy.evaluate(*encoded, *encoded).logprobs
     policy.train()
-    assert not policy.evaluate(*encoded, encoded.ids).logprobs.equal(still)
+    assert not policy.evaluate(*encoded, *encoded).logprobs.equal(still)
 
 
 # Files

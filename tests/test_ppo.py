@@ -34,17 +34,48 @@ def gradient(loss: Tensor, of: Tensor) -> Tensor:
     return torch.autograd.grad(loss, of)[0]
 
 
-def test_a_token_earns_minus_beta_times_its_log_ratio_and_the_last_valid_one_the_score_too() -> None:
-    logprobs = torch.tensor([[-1.0, -2.0, -3.0, -9.0], [-1.0, -9.0, -9.0, -9.0]])
-    ref_logprobs = torch.tensor([[-2.0, -2.0, -1.0, -1.0], [-1.5, -1.0, -1.0, -1.0]])
-    rewards = ppo.token_rewards(torch.tensor([10.0, 4.0]), logprobs, ref_logprobs, MASK[:2], kl_coef=0.5)
-    assert rewards.tolist() == [[-0.5, 0.0, 11.0, 0.0], [3.75, 0.0, 0.0, 0.0]]
+def test_a_token_pays_beta_times_the_kl_of_the_state_behind_it_and_the_last_valid_one_earns_the_score() -> None:
+    kl = torch.tensor([[9.0, 2.0, 4.0, 9.0], [9.0, 9.0, 9.0, 9.0]])
+    rewards = ppo.token_rewards(torch.tensor([10.0, 4.0]), kl, MASK[:2], kl_coef=0.5)
+    assert rewards.tolist() == [[-1.0, -2.0, 10.0, 0.0], [4.0, 0.0, 0.0, 0.0]]
 
 
-def test_the_token_rewards_of_a_response_sum_to_its_score_less_beta_times_its_kl() -> None:
-    scores, logprobs, ref_logprobs = noise(0)[:, 0], noise(1), noise(2)
-    total = ppo.token_rewards(scores, logprobs, ref_logprobs, MASK, kl_coef=0.3).sum(dim=1)
-    assert_equal(total, scores - 0.3 * ppo.kl_k1(logprobs, ref_logprobs, MASK))
+def test_the_token_rewards_of_a_response_sum_to_its_score_less_beta_times_the_kl_behind_its_first_state() -> None:
+    scores, kl = noise(0)[:, 0], noise(1)
+    total = ppo.token_rewards(scores, kl, MASK, kl_coef=0.3).sum(dim=1)
+    assert_equal(total, scores - 0.3 * (kl * MASK)[:, 1:].sum(dim=1))
+
+
+# A policy over three tokens, of which 0 ends, in a table: a row of logits for each of the seven prefixes below.
+
+ENDS_OR_CUT = [(0,), (1, 0), (2, 0), *((a, b, c) for a in (1, 2) for b in (1, 2) for c in (0, 1, 2))]
+PREFIXES = [(), (1,), (2,), (1, 1), (1, 2), (2, 1), (2, 2)]
+
+
+def test_the_expected_gradient_of_the_loss_is_that_of_the_score_less_beta_times_the_kl() -> None:
+    """Every response there is, weighted by its probability: no sampling, no tolerance for noise."""
+    table, ref_table = (
+        torch.randn(7, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) for seed in (0, 1)
+    )
+    table.requires_grad_()
+    scores, beta = dict(zip(ENDS_OR_CUT, [*noise(2).flatten().tolist(), 1.0, -2.0, 0.5], strict=True)), 0.7
+    objective, loss = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+    for response in ENDS_OR_CUT:
+        states = [PREFIXES.index(response[:t]) for t in range(len(response))]
+        logits, ref_logits = table[states], ref_table[states]
+        logprobs, ref_logprobs = (x.log_softmax(-1)[range(len(response)), response] for x in (logits, ref_logits))
+        probability = logprobs.sum().exp()
+        objective = objective + probability * (scores[response] - beta * (logprobs - ref_logprobs).sum())
+        kl, mask = ppo.kl_divergence(logits, ref_logits), all_of(logprobs)[None]
+        rewards = ppo.token_rewards(
+            torch.tensor([scores[response]], dtype=torch.float64), kl.detach()[None], mask, beta
+        )
+        advantages, _ = ppo.gae(rewards, row(*[0.0] * len(response)), mask, gamma=1.0, lam=1.0)
+        surrogate = ppo.policy_loss(logprobs[None], logprobs.detach()[None], advantages, mask, clip_range=0.2)
+        loss = loss + probability.detach() * (surrogate + beta * kl.sum())
+    expected = torch.autograd.grad(objective, table, retain_graph=True)[0]
+    assert expected.abs().min() > 1e-4
+    assert_equal(gradient(loss, table), -expected)
 
 
 def test_gae_on_three_tokens_by_hand() -> None:
@@ -104,7 +135,7 @@ def test_more_padding_full_of_numbers_changes_no_advantage_no_loss_and_no_kl() -
 def everything(scores: Tensor, tensors: list[Tensor], mask: Tensor) -> list[Tensor]:
     """What the trainer computes of a rollout, from log-probabilities (old, reference, now), values and returns."""
     old_logprobs, ref_logprobs, logprobs, old_values, values, returns = tensors
-    rewards = ppo.token_rewards(scores, old_logprobs, ref_logprobs, mask, kl_coef=0.2)
+    rewards = ppo.token_rewards(scores, old_logprobs - ref_logprobs, mask, kl_coef=0.2)
     advantages, _ = ppo.gae(rewards, old_values, mask, gamma=0.9, lam=0.8)
     return [
         rewards,
@@ -114,7 +145,7 @@ def everything(scores: Tensor, tensors: list[Tensor], mask: Tensor) -> list[Tens
         ppo.value_loss(values, old_values, returns, mask, clip_range=0.2),
         ppo.clipped_tokens(logprobs, old_logprobs, mask, clip_range=0.2),
         ppo.kl_k1(old_logprobs, ref_logprobs, mask),
-        ppo.kl_k3(old_logprobs, ref_logprobs, mask),
+        ppo.spread(advantages, mask),
         ppo.explained_variance(values, returns, mask),
     ]
 
@@ -180,10 +211,11 @@ def test_the_gradients_of_all_that_is_differentiated_are_numerically_right() -> 
     check = torch.autograd.gradcheck
     assert check(lambda x, a: ppo.policy_loss(x, zeros, a, mask, 0.2), (log_ratios, advantages))
     assert check(lambda v, r: ppo.value_loss(v, zeros, r, mask, 0.2), (log_ratios, advantages))
-    assert check(lambda x, a: ppo.token_rewards(a[:, 0], x, zeros, mask, 0.1), (log_ratios, advantages))
+    assert check(lambda x, a: ppo.token_rewards(a[:, 0], x, mask, 0.1), (log_ratios, advantages))
     assert check(lambda r, v: ppo.gae(r, v, mask, 0.9, 0.8), (log_ratios, advantages))
     assert check(lambda a: ppo.whiten(a, mask), (advantages,))
     assert check(ppo.entropy, (logits,))
+    assert check(ppo.kl_divergence, (logits, logits.detach().flip(0).requires_grad_()))
 
 
 def test_a_token_counts_as_clipped_on_either_side_of_the_range_and_never_as_padding() -> None:
@@ -202,24 +234,19 @@ def test_k1_is_the_sum_of_the_log_ratios_of_a_response() -> None:
     assert ppo.kl_k1(logprobs, ref_logprobs, MASK[:1]).tolist() == [1.5]
 
 
-def test_k3_is_never_negative_and_0_where_policy_and_reference_agree() -> None:
-    logprobs, ref_logprobs = noise(0), noise(1)
-    assert (ppo.kl_k3(logprobs, ref_logprobs, MASK) > 0).all()
-    assert ppo.kl_k3(logprobs, logprobs, MASK).tolist() == [0.0, 0.0, 0.0]
-
-
-def test_k3_of_a_token_by_hand() -> None:
-    """d = log ½: e^d − 1 − d = ½ − 1 + log 2."""
-    actual = ppo.kl_k3(row(math.log(0.5)), row(math.log(0.25)), row(1).bool())
-    assert actual.item() == pytest.approx(math.log(2) - 0.5, abs=1e-12)
-
-
-def test_the_expectation_of_both_estimators_is_the_kl_divergence() -> None:
+def test_the_kl_of_two_distributions_by_hand_and_as_the_expectation_of_k1() -> None:
     """Over all three tokens of a vocabulary: KL = ½·log 2 + ¼·log(½) + ¼·log 1."""
     policy, reference = torch.tensor([0.5, 0.25, 0.25]), torch.tensor([0.25, 0.5, 0.25])
-    responses = policy.log().unsqueeze(1), reference.log().unsqueeze(1), torch.ones(3, 1, dtype=torch.bool)
-    for estimator in (ppo.kl_k1, ppo.kl_k3):
-        assert (policy * estimator(*responses)).sum().item() == pytest.approx(0.25 * math.log(2), abs=1e-7)
+    kl = ppo.kl_divergence(policy.log() + 3, reference.log() - 5)  # logits may be off by a constant
+    assert kl.item() == pytest.approx(0.25 * math.log(2), abs=1e-6)
+    k1 = ppo.kl_k1(policy.log().unsqueeze(1), reference.log().unsqueeze(1), torch.ones(3, 1, dtype=torch.bool))
+    assert (policy * k1).sum().item() == pytest.approx(0.25 * math.log(2), abs=1e-7)
+
+
+def test_the_kl_is_positive_and_0_where_policy_and_reference_agree() -> None:
+    logits, ref_logits = noise(0), noise(1)
+    assert (ppo.kl_divergence(logits, ref_logits) > 0).all()
+    assert ppo.kl_divergence(logits, logits).tolist() == [0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(("kl", "expected"), [(6.0, 0.2), (5.4, 0.199968), (60.0, 0.200064), (0.0, 0.199936)])

@@ -1,6 +1,7 @@
 """detox/ppo.py against what TRL 0.11.4's own code computed from the same tensors (golden/make_trl_golden.py).
 
-Where we differ on purpose: TRL leaves numbers on padding, ours are 0; TRL's losses are means over the valid tokens,
+Where we differ on purpose: TRL penalises log-ratios of sampled tokens, we the exact KL of each state (detox/ppo.py);
+TRL leaves numbers on padding, ours are 0; TRL's losses are means over the valid tokens,
 ours are sums, to be divided by the tokens of the whole optimiser batch; TRL counts a token as clipped only where the
 clip changes its loss, we count every ratio outside the range. TRL drops a batch whose mean ratio exceeds
 `ratio_threshold` and, for an encoder-decoder, builds masks without the first token: we do neither, and neither happens
@@ -50,11 +51,13 @@ def test_the_golden_tensors_reach_both_clips_but_not_everywhere() -> None:
     assert 0 < GOLDEN["value_clip_fraction"] < 1
 
 
-def test_token_rewards_equal_trls() -> None:
-    """Differs on padding: TRL leaves the KL penalty there, ours is 0."""
-    scores, logprobs, ref_logprobs = golden("scores"), golden("logprobs"), golden("ref_logprobs")
-    rewards = ppo.token_rewards(scores, logprobs, ref_logprobs, MASK, GOLDEN["kl_coef"])
-    assert_equal(rewards[MASK], golden("token_rewards")[MASK])
+def test_token_rewards_charge_a_token_for_the_state_behind_it_as_trl_charges_it_for_itself() -> None:
+    """Differs in what a token pays: TRL its own log-ratio, ours the KL of the next state, so the last pays nothing."""
+    paid = golden("logprobs") - golden("ref_logprobs")
+    rewards = ppo.token_rewards(golden("scores"), paid.roll(1, dims=1), MASK, GOLDEN["kl_coef"])
+    last = MASK & ~torch.cat([MASK[:, 1:], torch.zeros_like(MASK[:, :1])], dim=1)
+    assert_equal(rewards[MASK & ~last], golden("token_rewards")[MASK & ~last])
+    assert_equal(rewards[last], golden("token_rewards")[last] + GOLDEN["kl_coef"] * paid[last])
     assert not rewards[~MASK].any()
 
 

@@ -79,7 +79,7 @@ def test_the_score_of_a_cut_summary_lands_on_its_last_valid_token_and_nothing_is
     rollout: Rollout,
 ) -> None:
     mask = rollout.response_mask
-    rewards = ppo.token_rewards(rollout.scores, rollout.logprobs, rollout.ref_logprobs, mask, kl_coef=0.0)
+    rewards = ppo.token_rewards(rollout.scores, rollout.kl, mask, kl_coef=0.0)
     cut, ended = rollout.truncated, ~rollout.truncated
     assert rewards[cut, -1].equal(rollout.scores[cut])
     assert rewards[ended][rollout.response_ids[ended] == EOS].equal(rollout.scores[ended])
@@ -107,6 +107,7 @@ def test_the_first_rollout_has_a_kl_of_0(rollout: Rollout) -> None:
     kl = ppo.kl_k1(rollout.logprobs, rollout.ref_logprobs, rollout.response_mask)
     assert kl.abs().max() < 1e-4
     assert kl.mean().abs() < 1e-5
+    assert rollout.kl.sum(dim=1).abs().max() < 1e-5
 
 
 def test_the_reference_stays_behind_when_the_policy_moves(
@@ -122,11 +123,29 @@ def test_the_reference_stays_behind_when_the_policy_moves(
     assert same.any()
     torch.testing.assert_close(moved.ref_logprobs[same], untouched.ref_logprobs[same], rtol=0, atol=1e-5)
     assert (moved.logprobs - untouched.logprobs)[same].abs().max() > 1e-3
-    assert ppo.kl_k3(moved.logprobs, moved.ref_logprobs, moved.response_mask).mean() > 1e-3
+    assert moved.kl.sum(dim=1).mean() > 1e-3
+
+
+def test_the_kl_of_a_state_is_that_of_the_policys_distribution_from_the_references(
+    policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    with torch.no_grad():
+        policy.adapter_parameters()[-1].mul_(1.2)
+    rollout = rolled(policy, reward, tokenizer, EIGHT_EACH, range(48))
+    decoder_ids = torch.cat([torch.zeros(48, 1, dtype=torch.long), rollout.response_ids[:, :-1]], dim=1)
+    inputs = {"input_ids": rollout.prompt_ids, "attention_mask": rollout.prompt_mask.long()}
+    distribution = torch.distributions.Categorical
+    with torch.no_grad():
+        now = distribution(logits=policy.language_model(**inputs, decoder_input_ids=decoder_ids).logits)
+    with policy.reference():
+        then = distribution(logits=policy.language_model(**inputs, decoder_input_ids=decoder_ids).logits)
+    expected = torch.distributions.kl_divergence(now, then) * rollout.response_mask
+    torch.testing.assert_close(rollout.kl, expected, rtol=0, atol=1e-5)
+    assert expected.max() > 1e-2
 
 
 def test_everything_behind_the_end_of_a_response_is_0(rollout: Rollout) -> None:
-    for tensor in (rollout.logprobs, rollout.ref_logprobs, rollout.values, rollout.response_ids):
+    for tensor in (rollout.logprobs, rollout.ref_logprobs, rollout.ref_states, rollout.kl, rollout.values):
         assert not tensor[~rollout.response_mask].any()
 
 
@@ -154,6 +173,8 @@ def test_a_selection_of_episodes_loses_the_columns_that_are_padding_in_all_of_th
         response_mask=response_mask,
         logprobs=numbers + 10,
         ref_logprobs=numbers + 20,
+        ref_states=numbers[:, :, None] + 40,
+        kl=numbers + 50,
         values=numbers + 30,
         scores=torch.tensor([0.5, 1.5, 2.5]),
         truncated=torch.tensor([False, True, False]),
@@ -165,6 +186,8 @@ def test_a_selection_of_episodes_loses_the_columns_that_are_padding_in_all_of_th
     assert rows.response_mask.tolist() == [[True, True], [True, False]]
     assert rows.logprobs.tolist() == [[13, 14], [10, 11]]
     assert rows.ref_logprobs.tolist() == [[23, 24], [20, 21]]
+    assert rows.ref_states.tolist() == [[[43], [44]], [[40], [41]]]
+    assert rows.kl.tolist() == [[53, 54], [50, 51]]
     assert rows.values.tolist() == [[33, 34], [30, 31]]
     assert rows.scores.tolist() == [1.5, 0.5]
     assert rows.truncated.tolist() == [True, False]
@@ -176,7 +199,7 @@ def test_k_episodes_of_a_prompt_are_the_k_episodes_of_the_prompt_repeated(
     shared = rolled(policy, reward, tokenizer, DIALOGUES, range(24))
     repeated = rolled(policy, reward, tokenizer, [text for text in DIALOGUES for _ in range(4)], range(24))
     assert len(shared.prompt_ids) == 6
-    for name in ("response_ids", "response_mask", "logprobs", "ref_logprobs", "values", "scores", "truncated"):
+    for name in set(Rollout._fields) - {"prompt_ids", "prompt_mask"}:
         torch.testing.assert_close(getattr(shared, name), getattr(repeated, name), rtol=0, atol=1e-5)
 
 

@@ -2,12 +2,15 @@
 
 import csv
 import json
+import platform
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from imports import ROOT
 from peft import PeftModel
 from tiny import DIALOGUES, PPO, save_adapter
 from transformers import PreTrainedTokenizerBase, T5ForConditionalGeneration
@@ -23,7 +26,7 @@ pytest_plugins = ["models"]
 
 ADAPTER_FILES = {"adapter_config.json", "adapter_model.safetensors"}
 OUTPUTS = ["models", "metrics", "data/summaries"]
-COLUMNS = """step reward reward_std kl kl_k3 kl_coef policy_loss value_loss clip_fraction entropy explained_variance
+COLUMNS = """step reward reward_std kl kl_k1 kl_coef policy_loss value_loss clip_fraction entropy explained_variance
 response_tokens truncated"""
 
 
@@ -265,3 +268,29 @@ def test_help_says_what_a_stage_reads_and_writes(
     assert stop.value.code == 0
     assert "Reads " in (text := capsys.readouterr().out)
     assert "Writes" in text
+
+
+TOUCH_64_MB_AGAIN = """
+import resource, sys
+import stages
+
+if sys.argv[1:]:
+    stages.keep_freed_memory()
+size = 64_000_000 + len(sys.argv)
+b"x" * size
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+b"x" * size
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
+def test_freed_memory_is_used_again_without_a_page_being_cleared() -> None:
+    """64 MB are 15,625 pages of 4 kB (or 31 huge ones), each of which costs a fault if the kernel lends it anew."""
+
+    def faults(*arguments: str) -> int:
+        command = [sys.executable, "-c", TOUCH_64_MB_AGAIN, *arguments]
+        return int(subprocess.run(command, capture_output=True, check=True, text=True, cwd=ROOT).stdout)
+
+    assert faults() > 30
+    assert faults("keep") < 10

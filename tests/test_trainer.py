@@ -1,6 +1,5 @@
 """The PPO loop: what it starts from, what it moves, what it never touches, and that it learns."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from itertools import chain, islice, pairwise
@@ -15,7 +14,7 @@ from detox import params, trainer
 from detox.policy import Policy
 from detox.rewards import Classifier
 from detox.rollouts import Rollout, collect, seed_of
-from detox.trainer import StepStats, UpdateStats, batches, mini_batch_loss, update
+from detox.trainer import StepStats, Targets, UpdateStats, batches, mini_batch_loss, update
 
 pytest_plugins = ["models"]
 
@@ -86,6 +85,12 @@ def change(policy: Policy, before: dict[str, Tensor], part: str) -> Tensor:
     return torch.cat([(now - before[name]).flatten() for name, now in weights(policy).items() if part in name])
 
 
+def shift(policy: Policy) -> None:
+    """Moves the policy away from its reference."""
+    with torch.no_grad():
+        policy.adapter_parameters()[-1].mul_(1.2)
+
+
 def gradients(loss: Tensor, policy: Policy) -> list[Tensor]:
     return list(torch.autograd.grad(loss, policy.adapter_parameters()))
 
@@ -117,9 +122,9 @@ def test_kl_is_0_and_every_ratio_1_before_the_first_update_and_not_after_it(
 ) -> None:
     first, second = trained(policy, reward, tokenizer, settings(steps=2))
     assert abs(first.kl) < 1e-5
-    assert abs(first.kl_k3) < 1e-5
+    assert abs(first.kl_k1) < 1e-5
     assert first.ratio_error < 1e-4
-    assert second.kl_k3 > 1e-3
+    assert second.kl > 1e-3
     assert second.ratio_error < 1e-4, "every step starts from the policy that rolled out"
 
 
@@ -153,7 +158,7 @@ def test_nothing_is_dropped_during_training_steps(
     for module in policy.modules():
         if isinstance(module, nn.Dropout):
             module.register_forward_hook(lambda module, args, output: active.append(module.training))
-    prompt = rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids
+    prompt = rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids, rollout.response_mask
     for _ in trainer.train(policy, reward, tokenizer, DIALOGUES, 30, settings(), 0):
         assert not any(module.training for module in policy.modules())
         assert policy.evaluate(*prompt).logprobs.equal(policy.evaluate(*prompt).logprobs)
@@ -218,23 +223,41 @@ def test_every_step_draws_episodes_of_its_own(
 def test_at_ratio_1_the_gradient_of_a_mini_batch_is_the_plain_policy_gradient_per_token(
     policy: Policy, rollout: Rollout, advantages: Tensor
 ) -> None:
-    prompt = rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids
+    prompt = rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids, rollout.response_mask
     p = settings(value_coef=0)
-    loss = mini_batch_loss(policy, rollout, advantages, torch.zeros_like(advantages), p, UpdateStats())
+    loss = mini_batch_loss(policy, rollout, Targets(advantages, 0 * advantages, 0.0), p, UpdateStats())
     plain = -(policy.evaluate(*prompt).logprobs * advantages).sum() / rollout.response_mask.sum()
     for actual, expected in zip(gradients(loss, policy), gradients(plain, policy), strict=True):
         torch.testing.assert_close(actual, expected, rtol=1e-3, atol=1e-6)
 
 
+def test_the_kl_in_the_loss_is_its_price_times_the_mean_kl_of_a_token_with_its_gradient(
+    policy: Policy, rollout: Rollout, advantages: Tensor
+) -> None:
+    shift(policy)
+    prompt = rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids, rollout.response_mask
+    targets, p = Targets(0 * advantages, 0 * advantages, kl_price=2.5), settings(value_coef=0)
+    loss = mini_batch_loss(policy, rollout, targets, p, UpdateStats())
+    with policy.reference():
+        reference = torch.distributions.Categorical(logits=policy.evaluate(*prompt).logits)
+    now = torch.distributions.Categorical(logits=policy.evaluate(*prompt).logits)
+    expected = 2.5 * torch.distributions.kl_divergence(now, reference).mean()
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-6)
+    assert loss.item() > 1e-3
+    for actual, gradient in zip(gradients(loss, policy), gradients(expected, policy), strict=True):
+        torch.testing.assert_close(actual, gradient, rtol=1e-3, atol=1e-6)
+
+
 def test_splitting_an_optimiser_batch_leaves_the_sum_of_its_losses_as_it_was(
     policy: Policy, rollout: Rollout, advantages: Tensor
 ) -> None:
-    returns, p = advantages.flip(0) * rollout.response_mask, settings()
+    targets, p = Targets(advantages, advantages.flip(0) * rollout.response_mask, kl_price=2.0), settings()
+    shift(policy)
 
     def loss_sum(rows: list[int]) -> float:
         part = rollout.of(torch.tensor(rows))
-        width = part.response_ids.shape[1]
-        loss = mini_batch_loss(policy, part, advantages[rows, :width], returns[rows, :width], p, UpdateStats())
+        wanted = targets.of(torch.tensor(rows), part.response_ids.shape[1])
+        loss = mini_batch_loss(policy, part, wanted, p, UpdateStats())
         return (loss * part.response_mask.sum()).item()
 
     whole = loss_sum(list(range(8)))
@@ -245,12 +268,13 @@ def test_splitting_an_optimiser_batch_leaves_the_sum_of_its_losses_as_it_was(
 
 def test_more_padding_of_a_rollout_changes_no_loss(policy: Policy, rollout: Rollout, advantages: Tensor) -> None:
     def wider(tensor: Tensor) -> Tensor:
-        return torch.cat([tensor, torch.zeros_like(tensor[:, :5])], dim=1) if tensor.ndim == 2 else tensor
+        return torch.cat([tensor, torch.zeros_like(tensor[:, :5])], dim=1) if tensor.ndim > 1 else tensor
 
     p = settings()
-    narrow = mini_batch_loss(policy, rollout, advantages, advantages, p, UpdateStats())
+    shift(policy)
+    narrow = mini_batch_loss(policy, rollout, Targets(advantages, advantages, 2.0), p, UpdateStats())
     padded = Rollout(*map(wider, rollout))
-    wide = mini_batch_loss(policy, padded, wider(advantages), wider(advantages), p, UpdateStats())
+    wide = mini_batch_loss(policy, padded, Targets(wider(advantages), wider(advantages), 2.0), p, UpdateStats())
     assert wide.item() == pytest.approx(narrow.item(), abs=1e-6)
 
 
@@ -259,7 +283,9 @@ def test_every_epoch_sees_every_token_once_in_mini_batches_of_one_optimiser_step
 ) -> None:
     optimizer, steps = sgd(policy, learning_rate=0.0), []
     optimizer.register_step_post_hook(lambda *_: steps.append(1))
-    stats = update(policy, optimizer, rollout, advantages, advantages, settings(epochs=3, mini_batch_size=2), (0, 1))
+    stats = update(
+        policy, optimizer, rollout, Targets(advantages, advantages, 1.0), settings(epochs=3, mini_batch_size=2), (0, 1)
+    )
     assert len(steps) == 3 * 8 / 2
     assert stats.tokens == 3 * rollout.response_mask.sum()
     assert stats.policy_loss == pytest.approx(-3 * advantages.sum().item(), abs=1e-3)
@@ -272,7 +298,7 @@ def test_k_episodes_of_a_prompt_stay_together_in_a_mini_batch_and_every_token_is
     rollout = rolled(policy, reward, tokenizer, DIALOGUES[:4], range(8))
     numbers = torch.randn(rollout.response_ids.shape, generator=torch.Generator().manual_seed(0))
     advantages, p = numbers * rollout.response_mask, settings(epochs=1, mini_batch_size=4, samples_per_prompt=2)
-    stats = update(policy, sgd(policy, learning_rate=0.0), rollout, advantages, advantages, p, (0, 1))
+    stats = update(policy, sgd(policy, learning_rate=0.0), rollout, Targets(advantages, advantages, 1.0), p, (0, 1))
     assert stats.tokens == rollout.response_mask.sum()
     assert stats.policy_loss == pytest.approx(-advantages.sum().item(), abs=1e-3)
     assert stats.ratio_error is not None
@@ -289,17 +315,17 @@ def test_k_episodes_of_a_prompt_teach_what_the_prompt_repeated_k_times_teaches(
         rollout = rolled(policy, reward, tokenizer, dialogues, range(8))
         p = settings(epochs=1, mini_batch_size=8, samples_per_prompt=k)
         advantages = rollout.scores[:, None] * rollout.response_mask
-        update(policy, sgd(policy, 0.1), rollout, advantages, advantages, p, (0, 1))
+        update(policy, sgd(policy, 0.1), rollout, Targets(advantages, advantages, 1.0), p, (0, 1))
         moves.append(change(policy, start, ".policy."))
     assert moves[0].abs().max() > 1e-3
     torch.testing.assert_close(moves[0], moves[1], rtol=0, atol=1e-5)
 
 
 def test_mini_batches_are_random_and_the_key_decides_them(policy: Policy, rollout: Rollout, advantages: Tensor) -> None:
-    start, ends = weights(policy), []
+    start, ends, targets = weights(policy), [], Targets(advantages, advantages, 1.0)
     for key in ((0, 1), (0, 1), (0, 2)):
         restore(policy, start)
-        update(policy, sgd(policy, 0.1), rollout, advantages, advantages, settings(mini_batch_size=2), key)
+        update(policy, sgd(policy, 0.1), rollout, targets, settings(mini_batch_size=2), key)
         ends.append(change(policy, start, ".policy."))
     assert ends[0].equal(ends[1])
     assert not torch.allclose(ends[0], ends[2], atol=1e-5)
@@ -311,7 +337,7 @@ def test_the_norm_of_the_gradient_of_all_that_is_trained_is_bounded(
     """Plain gradient descent of rate 1 moves by the gradient: by a length of 0.001 if that is its bound."""
     before = weights(policy)
     p = settings(epochs=1, mini_batch_size=8, max_grad_norm=0.001)
-    update(policy, sgd(policy, 1.0), rollout, advantages, advantages, p, (0, 1))
+    update(policy, sgd(policy, 1.0), rollout, Targets(advantages, advantages, 1.0), p, (0, 1))
     moved = torch.cat([change(policy, before, part) for part in (".policy.", ".v_head.")])
     assert moved.norm().item() == pytest.approx(0.001, rel=1e-2)
 
@@ -319,19 +345,19 @@ def test_the_norm_of_the_gradient_of_all_that_is_trained_is_bounded(
 def test_the_update_makes_tokens_of_positive_advantage_likelier(
     policy: Policy, rollout: Rollout, advantages: Tensor
 ) -> None:
-    prompt = rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids
+    prompt = rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids, rollout.response_mask
     p = settings(epochs=1, mini_batch_size=8, value_coef=0)
-    update(policy, sgd(policy, 0.05), rollout, advantages, advantages, p, (0, 1))
+    update(policy, sgd(policy, 0.05), rollout, Targets(advantages, advantages, 1.0), p, (0, 1))
     with torch.no_grad():
         gained = policy.evaluate(*prompt).logprobs - rollout.logprobs
     assert (gained * advantages).sum() > 0
 
 
 def test_the_update_brings_values_closer_to_the_returns(policy: Policy, rollout: Rollout, advantages: Tensor) -> None:
-    prompt = rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids
+    prompt = rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids, rollout.response_mask
     returns = (rollout.values + 1) * rollout.response_mask
     p = settings(epochs=1, mini_batch_size=8)
-    update(policy, sgd(policy, 0.1), rollout, 0 * advantages, returns, p, (0, 1))
+    update(policy, sgd(policy, 0.1), rollout, Targets(0 * advantages, returns, 0.0), p, (0, 1))
     with torch.no_grad():
         grown = (policy.evaluate(*prompt).values - rollout.values)[rollout.response_mask]
     assert 0 < grown.mean() < 1
@@ -349,6 +375,8 @@ def test_a_row_of_statistics_by_hand() -> None:
         response_mask=mask,
         logprobs=torch.tensor([[-1.0, -2.0], [-1.0, 0.0]]),
         ref_logprobs=torch.tensor([[-1.5, -2.5], [-1.0, 0.0]]),
+        ref_states=torch.zeros(2, 2, 1),
+        kl=torch.tensor([[0.25, 0.5], [0.125, 0.0]]),
         values=torch.tensor([[1.0, 2.0], [2.0, 0.0]]),
         scores=torch.tensor([1.0, 4.0]),
         truncated=torch.tensor([True, False]),
@@ -361,8 +389,8 @@ def test_a_row_of_statistics_by_hand() -> None:
             "step": 5,
             "reward": 2.5,
             "reward_std": 3 / 2**0.5,
-            "kl": 0.5,
-            "kl_k3": math.exp(-0.5) - 1 + 0.5,
+            "kl": 0.4375,
+            "kl_k1": 0.5,
             "kl_coef": 0.25,
             "policy_loss": -0.5,
             "value_loss": 0.25,
