@@ -110,6 +110,7 @@ class Ppo:
     max_grad_norm: Positive
     max_new_tokens: Count
     snapshot_every: Count
+    scale: Positive
 
     @model_validator(mode="after")
     def _check(self) -> Self:

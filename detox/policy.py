@@ -25,6 +25,7 @@ from trl.experimental.ppo import AutoModelForSeq2SeqLMWithValueHead
 from trl.trainer.utils import selective_log_softmax
 
 from detox import adapters
+from detox.attention import SHARED
 from detox.sampling import Draw, Sample
 
 POLICY, REFERENCE = "policy", "reference"
@@ -47,7 +48,9 @@ class Policy(nn.Module):
         super().__init__()
         adapters.check(adapter, base)
         self.adapter = adapter
-        model = AutoModelForSeq2SeqLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True)
+        model = AutoModelForSeq2SeqLM.from_pretrained(
+            base, dtype=torch.float32, use_safetensors=True, attn_implementation=SHARED
+        )
         # generate() would fill every option that we leave open from the checkpoint's own settings.
         model.generation_config = GenerationConfig()
         peft_model = PeftModel.from_pretrained(model, adapter, adapter_name=POLICY, is_trainable=True)
@@ -65,6 +68,18 @@ class Policy(nn.Module):
     def adapter_parameters(self) -> list[nn.Parameter]:
         """The LoRA weights that PPO trains."""
         return [weight for name, weight in self.language_model.named_parameters() if f".{POLICY}." in name]
+
+    @torch.no_grad()
+    def interpolate(self, scale: float) -> None:
+        """Moves every LoRA weight to a share of its way: reference + scale · (policy − reference).
+
+        What training has learnt is left in the same proportion, while what its noise has broken shrinks with the square
+        of the scale ("linear interpolation towards initialisation", Ramé et al. 2024, arXiv 2406.16768).
+        """
+        weights = dict(self.language_model.named_parameters())
+        for name, weight in weights.items():
+            if f".{POLICY}." in name:
+                weight.lerp_(weights[name.replace(f".{POLICY}.", f".{REFERENCE}.")], 1 - scale)
 
     def value_head_parameters(self) -> list[nn.Parameter]:
         """Weight and bias of the value head."""
@@ -131,9 +146,10 @@ class Policy(nn.Module):
         With k times as many responses as prompts, the first k answer the first prompt and so on; they share its
         encoding, through which the gradients of all of them flow.
         """
-        encoded = self._encoded(prompt_ids, prompt_mask, len(response_ids))
         with self._head_reads(response_mask) as states:
-            logits, _, values = self.model(**encoded, decoder_input_ids=self._shifted(response_ids))
+            logits, _, values = self.model(
+                **self._encoded(prompt_ids, prompt_mask), decoder_input_ids=self._shifted(response_ids)
+            )
         logprobs = selective_log_softmax(logits[None], response_ids[response_mask][None])[0]
         tokens = torch.zeros_like(values).masked_scatter(response_mask, logprobs)
         return Evaluation(tokens, values, states[0], logits)
@@ -177,15 +193,11 @@ class Policy(nn.Module):
         finally:
             hook.remove()
 
-    def _encoded(self, prompt_ids: Tensor, prompt_mask: Tensor, responses: int) -> dict[str, Any]:
-        """What the decoder reads of the prompts, each encoded once and repeated for its share of the responses."""
+    def _encoded(self, prompt_ids: Tensor, prompt_mask: Tensor) -> dict[str, Any]:
+        """What the decoder reads of the prompts: one row each, however many responses there are (see attention.py)."""
         mask = prompt_mask.long()
         hidden = self.language_model.get_encoder()(input_ids=prompt_ids, attention_mask=mask).last_hidden_state
-        k = responses // len(prompt_ids)
-        return {
-            "encoder_outputs": BaseModelOutput(hidden.repeat_interleave(k, dim=0)),
-            "attention_mask": mask.repeat_interleave(k, dim=0),
-        }
+        return {"encoder_outputs": BaseModelOutput(hidden), "attention_mask": mask}
 
     def _decode(
         self,
@@ -199,7 +211,9 @@ class Policy(nn.Module):
         config = self.language_model.config
         with self.merged():
             generated = self.language_model.generate(
-                **self._encoded(prompt_ids, prompt_mask, responses),
+                **self._encoded(prompt_ids, prompt_mask),
+                # Not read, since the prompts are encoded already; but their number is that of the responses.
+                input_ids=prompt_ids.new_zeros((responses, 1)),
                 logits_processor=LogitsProcessorList(processors),
                 generation_config=GenerationConfig(
                     do_sample=False,

@@ -38,6 +38,7 @@ def main() -> None:
     summary = policy.sizes() | trainer.summary(rows, p.batch_size)
     files.write_metrics(Path("metrics/train.json"), summary, exact=("kl_first", "ratio_error_first"))
     files.write_csv(Path("metrics/train.csv"), pandas.DataFrame(rows).drop(columns="ratio_error"))
+    policy.interpolate(p.scale)
     with files.atomic(Path("models/ppo")) as folder:
         policy.save(folder)
 

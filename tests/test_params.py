@@ -41,6 +41,7 @@ ppo:
   max_grad_norm: 1
   max_new_tokens: 400
   snapshot_every: 5
+  scale: 1
 summarize:
   samples: 4
   stress_samples: 8

@@ -12,6 +12,7 @@ import pytest
 import torch
 from imports import ROOT
 from peft import PeftModel
+from safetensors.torch import load_file
 from tiny import DIALOGUES, PPO, save_adapter
 from transformers import PreTrainedTokenizerBase, T5ForConditionalGeneration
 
@@ -102,14 +103,17 @@ def test_models_ppo_is_exactly_the_adapters_files_and_the_value_head() -> None:
     assert names("models/ppo") == ADAPTER_FILES | {"value_head.safetensors"}
 
 
-def test_a_snapshot_is_kept_every_so_many_steps_and_the_last_one_is_the_final_policy() -> None:
+def test_a_snapshot_is_kept_every_so_many_steps_and_the_policy_is_halfway_from_the_adapter_to_the_last_one() -> None:
     assert names("models/snapshots") == {"step_0001", "step_0002"}
     assert all(names(f"models/snapshots/{step}") == ADAPTER_FILES for step in ("step_0001", "step_0002"))
-    first, last, final = (
-        Path(folder, "adapter_model.safetensors").read_bytes()
-        for folder in ("models/snapshots/step_0001", "models/snapshots/step_0002", "models/ppo")
+    start, first, last, final = (
+        load_file(Path(folder, "adapter_model.safetensors"))
+        for folder in ("models/adapter", "models/snapshots/step_0001", "models/snapshots/step_0002", "models/ppo")
     )
-    assert last == final != first
+    assert start.keys() == first.keys() == last.keys() == final.keys()
+    for name, weight in final.items():
+        torch.testing.assert_close(weight, (start[name] + last[name]) / 2, rtol=0, atol=1e-6)
+        assert not last[name].equal(first[name])
 
 
 def test_peft_loads_what_training_wrote_and_it_has_moved(base: Path) -> None:

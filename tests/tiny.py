@@ -54,6 +54,7 @@ PPO: dict[str, Any] = {
     "max_grad_norm": 1.0,
     "max_new_tokens": 10,
     "snapshot_every": 1,
+    "scale": 0.5,
 }
 
 
