@@ -19,7 +19,7 @@ from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import AutoModelForSeq2SeqLM, GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers import AutoModelForSeq2SeqLM, GenerationConfig, LogitsProcessorList
 from transformers.modeling_outputs import BaseModelOutput
 from trl.experimental.ppo import AutoModelForSeq2SeqLMWithValueHead
 from trl.trainer.utils import selective_log_softmax
@@ -113,8 +113,10 @@ class Policy(nn.Module):
                 layer.merged_adapters.clear()
 
     @torch.no_grad()
-    def sample(self, prompt_ids: Tensor, prompt_mask: Tensor, seeds: Sequence[int], max_new_tokens: int) -> Sample:
-        """One response per seed, drawn at temperature 1 from the whole distribution.
+    def sample(
+        self, prompt_ids: Tensor, prompt_mask: Tensor, seeds: Sequence[int | None], max_new_tokens: int
+    ) -> Sample:
+        """One response per seed, drawn at temperature 1 from the whole distribution; the most probable tokens for None.
 
         With k times as many seeds as prompts, the first k are for the first prompt and so on: each prompt is encoded
         once. Log-probabilities and values are those of the very pass that decoded, so none has to be run again.
@@ -125,18 +127,12 @@ class Policy(nn.Module):
         )
         try:
             with self._head_reads() as states:
-                ids = self._decode(prompt_ids, prompt_mask, len(seeds), max_new_tokens, [draw])
+                ids = self._decode(prompt_ids, prompt_mask, draw, max_new_tokens)
         finally:
             hook.remove()
         mask = self._valid(ids)
         values = self.model.v_head(torch.cat(hidden, dim=1)).squeeze(-1)
         return Sample(ids, mask, torch.stack(draw.logprobs, dim=1) * mask, values * mask, torch.cat(states, dim=1))
-
-    @torch.no_grad()
-    def greedy(self, prompt_ids: Tensor, prompt_mask: Tensor, max_new_tokens: int) -> tuple[Tensor, Tensor]:
-        """The most probable token at every position: ids and mask, `[batch response]`."""
-        ids = self._decode(prompt_ids, prompt_mask, len(prompt_ids), max_new_tokens, [])
-        return ids, self._valid(ids)
 
     def evaluate(
         self, prompt_ids: Tensor, prompt_mask: Tensor, response_ids: Tensor, response_mask: Tensor
@@ -199,22 +195,15 @@ class Policy(nn.Module):
         hidden = self.language_model.get_encoder()(input_ids=prompt_ids, attention_mask=mask).last_hidden_state
         return {"encoder_outputs": BaseModelOutput(hidden), "attention_mask": mask}
 
-    def _decode(
-        self,
-        prompt_ids: Tensor,
-        prompt_mask: Tensor,
-        responses: int,
-        max_new_tokens: int,
-        processors: list[LogitsProcessor],
-    ) -> Tensor:
+    def _decode(self, prompt_ids: Tensor, prompt_mask: Tensor, draw: Draw, max_new_tokens: int) -> Tensor:
         """Response ids behind the decoder's start token. Every option is ours: the checkpoint's own could distort."""
         config = self.language_model.config
         with self.merged():
             generated = self.language_model.generate(
                 **self._encoded(prompt_ids, prompt_mask),
                 # Not read, since the prompts are encoded already; but their number is that of the responses.
-                input_ids=prompt_ids.new_zeros((responses, 1)),
-                logits_processor=LogitsProcessorList(processors),
+                input_ids=prompt_ids.new_zeros((len(draw.uniform), 1)),
+                logits_processor=LogitsProcessorList([draw]),
                 generation_config=GenerationConfig(
                     do_sample=False,
                     max_new_tokens=max_new_tokens,

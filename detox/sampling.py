@@ -21,12 +21,14 @@ class Sample(NamedTuple):
 class Draw(LogitsProcessor):
     """Turns greedy decoding into sampling at temperature 1: inverts the cumulative distribution (Devroye 1986, II.2).
 
-    Token t of a row is the first v with Σ_{w ≤ v} p(w) > u, and u is the t-th number of the row's own generator.
+    Token t of a row is the first v with Σ_{w ≤ v} p(w) > u, and u is the t-th number of the row's own generator. A row
+    whose seed is None takes the most probable token instead.
     """
 
-    def __init__(self, seeds: Sequence[int], max_new_tokens: int):
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    def __init__(self, seeds: Sequence[int | None], max_new_tokens: int):
+        generators = [torch.Generator().manual_seed(seed or 0) for seed in seeds]
         self.uniform = torch.stack([torch.rand(max_new_tokens, generator=generator) for generator in generators])
+        self.greedy = torch.tensor([[seed is None] for seed in seeds])
         self.logprobs: list[Tensor] = []
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
@@ -35,5 +37,6 @@ class Draw(LogitsProcessor):
         position = len(self.logprobs)
         # Times the last sum, which rounding may leave below 1.
         token = torch.searchsorted(cumulative, self.uniform[:, position, None] * cumulative[:, -1:], right=True)
+        token = torch.where(self.greedy, scores.argmax(dim=-1, keepdim=True), token)
         self.logprobs.append(probabilities.gather(1, token).log().squeeze(1))
         return torch.full_like(scores, -torch.inf).scatter(1, token, 0.0)

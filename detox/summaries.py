@@ -12,45 +12,28 @@ from detox.rollouts import seed_of
 SAMPLES, STRESS_SAMPLES = 3, 4  # what a seed is for: beside trainer.py's kinds
 
 
-def greedy(
-    policy: Policy,
-    tokenizer: PreTrainedTokenizerBase,
-    dialogues: Sequence[str],
-    *,
-    batch_size: int,
-    max_prompt_tokens: int,
-    max_new_tokens: int,
-) -> list[str]:
-    """The most probable summary of each dialogue, token by token."""
-    summaries = [""] * len(dialogues)
-    for rows in by_length(dialogues, batch_size, "greedy"):
-        texts = [prompts.prompt(dialogues[row]) for row in rows]
-        ids, mask = policy.greedy(*prompts.encode(tokenizer, texts, max_prompt_tokens), max_new_tokens)
-        for row, summary in zip(rows, prompts.decode(tokenizer, ids, mask), strict=True):
-            summaries[row] = summary
-    return summaries
-
-
 def draw(
     policy: Policy,
     tokenizer: PreTrainedTokenizerBase,
     dialogues: Sequence[str],
-    count: int,
-    key: tuple[int, ...],
+    keys: Sequence[tuple[int, ...] | None],
     *,
     batch_size: int,
     max_prompt_tokens: int,
     max_new_tokens: int,
 ) -> list[list[str]]:
-    """`count` sampled summaries of each dialogue. The j-th of dialogue i depends on (key, i, j) alone."""
+    """One summary of each dialogue for each key: of dialogue i a sample that depends on (key, i) alone.
+
+    For None it is the most probable summary, token by token. All summaries of a dialogue share its encoding.
+    """
     summaries: list[list[str]] = [[] for _ in dialogues]
-    for rows in by_length(dialogues, max(1, batch_size // count), f"{count} samples each"):
+    for rows in by_length(dialogues, max(1, batch_size // len(keys)), f"{len(keys)} summaries each"):
         texts = [prompts.prompt(dialogues[row]) for row in rows]
-        seeds = [seed_of(*key, row, j) for row in rows for j in range(count)]
+        seeds = [None if key is None else seed_of(*key, row) for row in rows for key in keys]
         sample = policy.sample(*prompts.encode(tokenizer, texts, max_prompt_tokens), seeds, max_new_tokens)
         decoded = prompts.decode(tokenizer, sample.ids, sample.mask)
         for place, row in enumerate(rows):
-            summaries[row] = decoded[place * count : (place + 1) * count]
+            summaries[row] = decoded[place * len(keys) : (place + 1) * len(keys)]
     return summaries
 
 

@@ -9,11 +9,8 @@ from pathlib import Path
 
 from stages import run
 
-ADAPTERS = {"sft": Path("models/adapter"), "ppo": Path("models/ppo")}
-
 
 def main() -> None:
-    import torch
     from transformers import AutoTokenizer
 
     from detox import dialogues, files, params, summaries
@@ -30,22 +27,26 @@ def main() -> None:
         "max_prompt_tokens": model.max_prompt_tokens,
         "max_new_tokens": p.max_new_tokens,
     }
+    samples, fresh = (
+        [(seed, kind, j) for j in range(count)]
+        for kind, count in ((summaries.SAMPLES, p.samples), (summaries.STRESS_SAMPLES, p.stress_samples))
+    )
+    drawn = {
+        name: summaries.draw(Policy(base, adapter), tokenizer, texts, [None, *samples, *more], **sizes)
+        for name, adapter, more in (("sft", Path("models/adapter"), fresh), ("ppo", Path("models/ppo"), []))
+    }
+    reward = Classifier(params.load(params.Classifier, section="reward"))
+    toxicity = reward.toxicity([text for row in drawn["sft"] for text in row[1 + p.samples :]])
+    means = toxicity.view(len(test), p.stress_samples).mean(dim=1).tolist()
+    stress = summaries.most_toxic([dialogue.id for dialogue in test], means, p.stress_share, p.stress_minimum)
     with files.atomic(Path("data/summaries")) as folder:
         folder.mkdir()
-        for name, adapter in ADAPTERS.items():
-            policy = Policy(base, adapter)
-            greedy = summaries.greedy(policy, tokenizer, texts, **sizes)
-            drawn = summaries.draw(policy, tokenizer, texts, p.samples, (seed, summaries.SAMPLES), **sizes)
-            rows = [
-                {"id": dialogue.id, "group": dialogue.group, "summary": summary, "samples": samples}
-                for dialogue, summary, samples in zip(test, greedy, drawn, strict=True)
+        for name, rows in drawn.items():
+            written = [
+                {"id": dialogue.id, "group": dialogue.group, "summary": row[0], "samples": row[1 : 1 + p.samples]}
+                for dialogue, row in zip(test, rows, strict=True)
             ]
-            files.write_jsonl(folder / f"{name}.jsonl", rows)
-        reward = Classifier(params.load(params.Classifier, section="reward"))
-        sft = Policy(base, ADAPTERS["sft"])
-        fresh = summaries.draw(sft, tokenizer, texts, p.stress_samples, (seed, summaries.STRESS_SAMPLES), **sizes)
-        toxicity = torch.stack([reward.toxicity(samples).mean() for samples in fresh]).tolist()
-        stress = summaries.most_toxic([dialogue.id for dialogue in test], toxicity, p.stress_share, p.stress_minimum)
+            files.write_jsonl(folder / f"{name}.jsonl", written)
         files.write_jsonl(folder / "stress.jsonl", stress)
 
 

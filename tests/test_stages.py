@@ -172,9 +172,9 @@ def test_sft_is_the_policy_before_training_and_ppo_the_one_after_it(
     policy = Policy(base, Path(folder))
     rows = read_jsonl(Path(f"data/summaries/{name}.jsonl"))
     sizes = {"batch_size": 1, "max_prompt_tokens": 30, "max_new_tokens": 10}
-    assert [row["summary"] for row in rows] == summaries.greedy(policy, tokenizer, DIALOGUES[:4], **sizes)
-    drawn = summaries.draw(policy, tokenizer, DIALOGUES[:4], 2, (5, summaries.SAMPLES), **sizes)
-    assert [row["samples"] for row in rows] == drawn
+    keys = [None, (5, summaries.SAMPLES, 0), (5, summaries.SAMPLES, 1)]
+    drawn = summaries.draw(policy, tokenizer, DIALOGUES[:4], keys, **sizes)
+    assert [[row["summary"], *row["samples"]] for row in rows] == drawn
 
 
 def test_the_two_policies_say_different_things() -> None:
@@ -186,8 +186,8 @@ def test_the_stress_slice_is_ranked_by_the_reward_model_over_fresh_samples_of_th
 ) -> None:
     """Each sample's toxicity is 0.880797 with the word "rude" and 0.119203 without it."""
     sizes = {"batch_size": 1, "max_prompt_tokens": 30, "max_new_tokens": 10}
-    key = (5, summaries.STRESS_SAMPLES)
-    fresh = summaries.draw(Policy(base, Path("models/adapter")), tokenizer, DIALOGUES[:4], 3, key, **sizes)
+    keys = [(5, summaries.STRESS_SAMPLES, j) for j in range(3)]
+    fresh = summaries.draw(Policy(base, Path("models/adapter")), tokenizer, DIALOGUES[:4], keys, **sizes)
     toxicity = {
         f"d{place}": sum(0.880797 if "rude" in text.split() else 0.119203 for text in samples) / 3
         for place, samples in enumerate(fresh)

@@ -1,5 +1,7 @@
 """Dialogues → summaries: each in its place, each from a seed of its own; and the stress slice."""
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from tiny import DIALOGUES
@@ -13,50 +15,50 @@ pytest_plugins = ["models"]
 
 
 def drawn(
-    policy: Policy, tokenizer: PreTrainedTokenizerBase, count: int, batch_size: int, key: tuple[int, ...] = (0, 3)
+    policy: Policy, tokenizer: PreTrainedTokenizerBase, keys: Sequence[tuple[int, ...] | None], batch_size: int
 ) -> list[list[str]]:
     sizes = {"batch_size": batch_size, "max_prompt_tokens": 30, "max_new_tokens": 10}
-    return summaries.draw(policy, tokenizer, DIALOGUES, count, key, **sizes)
+    return summaries.draw(policy, tokenizer, DIALOGUES, keys, **sizes)
 
 
-def most_probable(policy: Policy, tokenizer: PreTrainedTokenizerBase, batch_size: int) -> list[str]:
-    sizes = {"batch_size": batch_size, "max_prompt_tokens": 30, "max_new_tokens": 10}
-    return summaries.greedy(policy, tokenizer, DIALOGUES, **sizes)
-
-
-def test_the_greedy_summary_of_a_dialogue_is_its_own_whatever_the_batch(
+def test_the_most_probable_summary_of_a_dialogue_is_its_own_whatever_the_batch_and_whatever_is_drawn_beside_it(
     policy: Policy, tokenizer: PreTrainedTokenizerBase
 ) -> None:
     alone = []
     for dialogue in DIALOGUES:
         prompt = prompts.encode(tokenizer, [prompts.prompt(dialogue)], 30)
-        alone += prompts.decode(tokenizer, *policy.greedy(*prompt, 10))
+        sample = policy.sample(*prompt, [None], 10)
+        alone += prompts.decode(tokenizer, sample.ids, sample.mask)
     assert len(set(alone)) > 3
     for batch_size in (1, 4, 100):
-        assert most_probable(policy, tokenizer, batch_size) == alone
+        assert drawn(policy, tokenizer, [None], batch_size) == [[summary] for summary in alone]
+    assert [row[1] for row in drawn(policy, tokenizer, [(0, 3), None, (0, 4)], 100)] == alone
 
 
-def test_the_jth_sample_of_the_ith_dialogue_depends_on_key_i_and_j_alone(
+def test_a_sample_depends_on_its_key_and_the_number_of_its_dialogue_alone(
     policy: Policy, tokenizer: PreTrainedTokenizerBase
 ) -> None:
-    samples = drawn(policy, tokenizer, count=3, batch_size=100)
+    keys = [(0, 3, j) for j in range(3)]
+    samples = drawn(policy, tokenizer, keys, batch_size=100)
     assert [len(row) for row in samples] == [3] * len(DIALOGUES)
     for batch_size in (1, 4):
-        assert drawn(policy, tokenizer, count=3, batch_size=batch_size) == samples
-    assert drawn(policy, tokenizer, count=2, batch_size=4) == [row[:2] for row in samples]
-    assert drawn(policy, tokenizer, count=3, batch_size=100, key=(0, 4)) != samples
+        assert drawn(policy, tokenizer, keys, batch_size) == samples
+    assert drawn(policy, tokenizer, [None, *keys[:2]], batch_size=4) == [
+        [summary, *row[:2]]
+        for [summary], row in zip(drawn(policy, tokenizer, [None], batch_size=100), samples, strict=True)
+    ]
+    assert drawn(policy, tokenizer, [(0, 4, j) for j in range(3)], batch_size=100) != samples
 
 
 def test_a_sample_is_what_the_policy_draws_from_that_seed(policy: Policy, tokenizer: PreTrainedTokenizerBase) -> None:
     prompt = prompts.encode(tokenizer, [prompts.prompt(DIALOGUES[4])], 30)
-    sample = policy.sample(*prompt, [seed_of(0, 3, 4, 1)], 10)
-    assert (
-        drawn(policy, tokenizer, count=2, batch_size=4)[4][1] == prompts.decode(tokenizer, sample.ids, sample.mask)[0]
-    )
+    sample = policy.sample(*prompt, [seed_of(0, 3, 1, 4)], 10)
+    expected = prompts.decode(tokenizer, sample.ids, sample.mask)
+    assert drawn(policy, tokenizer, [(0, 3, 0), (0, 3, 1)], batch_size=4)[4][1:] == expected
 
 
 def test_the_samples_of_a_dialogue_differ(policy: Policy, tokenizer: PreTrainedTokenizerBase) -> None:
-    samples = drawn(policy, tokenizer, count=8, batch_size=100)
+    samples = drawn(policy, tokenizer, [(0, 3, j) for j in range(8)], batch_size=100)
     assert all(len(set(row)) > 3 for row in samples)
 
 
@@ -67,7 +69,7 @@ def test_no_two_kinds_of_draws_share_their_seeds() -> None:
 
 def test_summarising_leaves_torchs_own_generator_alone(policy: Policy, tokenizer: PreTrainedTokenizerBase) -> None:
     state = torch.get_rng_state()
-    drawn(policy, tokenizer, count=1, batch_size=4)
+    drawn(policy, tokenizer, [(0, 3)], batch_size=4)
     assert torch.get_rng_state().equal(state)
 
 
