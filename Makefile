@@ -46,8 +46,8 @@ lock: ## Renew requirements.lock with the newest versions that pyproject.toml al
 
 $(READY): requirements.lock
 	@$(CHECK_PYTHON)
-	@version='import pip, sys; print(sys.version)'; \
-	test "$$($(VENV)/bin/python -c "$$version" 2>/dev/null)" = "$$($(PYTHON) -c "$$version")" \
+	@version='import sys; print(sys.version)'; \
+	test "$$($(VENV)/bin/python -c "import pip; $$version" 2>/dev/null)" = "$$($(PYTHON) -c "$$version")" \
 	  || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing requirements.lock into $(VENV): a few minutes, once."
 	@$(VENV)/bin/python -m pip install --quiet --progress-bar off --no-input --disable-pip-version-check -r requirements.lock
