@@ -316,6 +316,9 @@ def test_logits_are_those_of_the_valid_tokens_row_by_row_and_the_head_makes_them
     expected = logits_of(hugging_face_model(base, adapter), eight(encoded), decoder_ids)[sample.mask]
     now = policy.evaluate(*eight(encoded), sample.ids, sample.mask)
     assert_close(now.logits.detach(), expected, atol=1e-5)
+    assert_close(
+        ppo.entropy(now.logits.detach()), torch.distributions.Categorical(logits=expected).entropy(), atol=1e-5
+    )
     assert policy.logits(now.states[sample.mask]).equal(now.logits)
     assert_close(policy.logits(sample.states[sample.mask]).detach(), expected, atol=1e-4)
 

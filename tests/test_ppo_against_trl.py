@@ -1,11 +1,10 @@
 """detox/ppo.py against what TRL 0.11.4's own code computed from the same tensors (golden/make_trl_golden.py).
 
 Where we differ on purpose: TRL penalises log-ratios of sampled tokens, we the exact KL of each state (detox/ppo.py);
-TRL leaves numbers on padding, ours are 0; TRL's losses are means over the valid tokens,
-ours are sums, to be divided by the tokens of the whole optimiser batch; TRL counts a token as clipped only where the
-clip changes its loss, we count every ratio outside the range. TRL drops a batch whose mean ratio exceeds
-`ratio_threshold` and, for an encoder-decoder, builds masks without the first token: we do neither, and neither happens
-here, as the tensors are given and tame.
+TRL leaves numbers on padding, ours are 0; TRL's losses are means over the valid tokens, ours are sums, to be divided by
+the tokens of the whole optimiser batch; TRL counts a token as clipped only where the clip changes its loss, we count
+every ratio outside the range. TRL drops a batch whose mean ratio exceeds `ratio_threshold` and, for an encoder-decoder,
+builds masks without the first token: we do neither, and neither happens here, as the tensors are given and tame.
 """
 
 import json

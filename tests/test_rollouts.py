@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny import DIALOGUES, RUDE
+from tiny import DIALOGUES, RUDE, shift
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -115,8 +115,7 @@ def test_the_reference_stays_behind_when_the_policy_moves(
 ) -> None:
     """Log-probabilities of the reference are those of the untouched policy for the same tokens."""
     untouched = rolled(policy, reward, tokenizer, EIGHT_EACH, range(48))
-    with torch.no_grad():
-        policy.adapter_parameters()[-1].mul_(1.2)
+    shift(policy)
     moved = rolled(policy, reward, tokenizer, EIGHT_EACH, range(48))
     width = min(moved.response_ids.shape[1], untouched.response_ids.shape[1])
     same = (moved.response_ids[:, :width] == untouched.response_ids[:, :width]).all(dim=1)
@@ -129,8 +128,7 @@ def test_the_reference_stays_behind_when_the_policy_moves(
 def test_the_kl_of_a_state_is_that_of_the_policys_distribution_from_the_references(
     policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase
 ) -> None:
-    with torch.no_grad():
-        policy.adapter_parameters()[-1].mul_(1.2)
+    shift(policy)
     rollout = rolled(policy, reward, tokenizer, EIGHT_EACH, range(48))
     decoder_ids = torch.cat([torch.zeros(48, 1, dtype=torch.long), rollout.response_ids[:, :-1]], dim=1)
     inputs = {"input_ids": rollout.prompt_ids, "attention_mask": rollout.prompt_mask.long()}
@@ -145,8 +143,9 @@ def test_the_kl_of_a_state_is_that_of_the_policys_distribution_from_the_referenc
 
 
 def test_everything_behind_the_end_of_a_response_is_0(rollout: Rollout) -> None:
-    for tensor in (rollout.logprobs, rollout.ref_logprobs, rollout.ref_states, rollout.kl, rollout.values):
-        assert not tensor[~rollout.response_mask].any()
+    padding = ~rollout.response_mask
+    for name in ("logprobs", "ref_logprobs", "ref_states", "kl", "values", "response_ids"):
+        assert not getattr(rollout, name)[padding].any()
 
 
 def test_a_rollout_carries_no_gradient(rollout: Rollout) -> None:

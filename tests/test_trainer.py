@@ -6,7 +6,7 @@ from itertools import chain, islice, pairwise
 
 import pytest
 import torch
-from tiny import DIALOGUES, PPO
+from tiny import DIALOGUES, PPO, shift
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
@@ -83,12 +83,6 @@ def of_policy(name: str) -> bool:
 def change(policy: Policy, before: dict[str, Tensor], part: str) -> Tensor:
     """How far each weight of the policy's adapter or of the value head has moved."""
     return torch.cat([(now - before[name]).flatten() for name, now in weights(policy).items() if part in name])
-
-
-def shift(policy: Policy) -> None:
-    """Moves the policy away from its reference."""
-    with torch.no_grad():
-        policy.adapter_parameters()[-1].mul_(1.2)
 
 
 def gradients(loss: Tensor, policy: Policy) -> list[Tensor]:

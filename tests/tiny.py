@@ -17,6 +17,7 @@ from transformers import (
 )
 
 from detox import params
+from detox.policy import Policy
 
 TEXT = """Summarize the following conversation. Summary: #Person1#: #Person2#: Ann Bob asks tells says that he she is
 was late early kind rude calm angry cat dog tea cake today again"""
@@ -56,6 +57,12 @@ PPO: dict[str, Any] = {
     "snapshot_every": 1,
     "scale": 0.5,
 }
+
+
+@torch.no_grad()
+def shift(policy: Policy) -> None:
+    """Moves the policy away from its reference."""
+    policy.adapter_parameters()[-1].mul_(1.2)
 
 
 class Prompts(NamedTuple):
