@@ -1,10 +1,13 @@
 """LoRA adapters on disk: adapter_config.json and adapter_model.safetensors, checked against the base they belong to."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -44,6 +47,24 @@ def save(model: PeftModel, adapter_name: str, config_from: Path, folder: Path) -
     shutil.copyfile(config_from / CONFIG, folder / CONFIG)
     weights = _weights(model, adapter_name)
     save_file({name: weight.detach().contiguous() for name, weight in weights.items()}, folder / WEIGHTS)
+
+
+@contextmanager
+def merged(model: PeftModel) -> Iterator[None]:
+    """Within the block the active adapter is added into the base's weights, which saves LoRA's own products.
+
+    The base's tensors are put aside and come back themselves: subtracting would leave them a little different.
+    """
+    layers = [module for module in model.modules() if isinstance(module, LoraLayer)]
+    weights = [layer.get_base_layer().weight.data for layer in layers]
+    try:
+        for layer in layers:
+            layer.merge(safe_merge=True)  # safe: into a new tensor
+        yield
+    finally:
+        for layer, weight in zip(layers, weights, strict=True):
+            layer.get_base_layer().weight.data = weight
+            layer.merged_adapters.clear()
 
 
 def _expected_shapes(adapter: Path, base: Path) -> Shapes:

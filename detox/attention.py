@@ -25,10 +25,9 @@ def attend(
     none looks at another: query `[batch·k heads response width]`, key and value `[batch heads prompt width]`.
     """
     k = len(query) // len(key)
-    if k > 1:
-        query = query.unflatten(0, (len(key), k)).transpose(1, 2).flatten(2, 3)
-        position_bias = position_bias.repeat(1, 1, k, 1)
-        attention_mask = None if attention_mask is None else attention_mask.repeat(1, 1, k, 1)
+    query = query.unflatten(0, (-1, k)).transpose(1, 2).flatten(2, 3)
+    position_bias = position_bias.repeat(1, 1, k, 1)
+    attention_mask = None if attention_mask is None else attention_mask.repeat(1, 1, k, 1)
     output, _ = sdpa_attention_forward(
         module, query, key, value, attention_mask, position_bias=position_bias, **options
     )

@@ -93,6 +93,7 @@ class Ppo:
     steps: Count
     batch_size: Count
     mini_batch_size: Count
+    micro_batch_size: Count
     samples_per_prompt: Count
     epochs: Count
     learning_rate: Positive
@@ -117,8 +118,11 @@ class Ppo:
         _require(self.batch_size > 1, "batch_size must be 2 or more")
         _require(self.batch_size % self.mini_batch_size == 0, "batch_size must be a multiple of mini_batch_size")
         _require(
-            self.mini_batch_size % self.samples_per_prompt == 0,
-            "mini_batch_size must be a multiple of samples_per_prompt",
+            self.mini_batch_size % self.micro_batch_size == 0, "mini_batch_size must be a multiple of micro_batch_size"
+        )
+        _require(
+            self.micro_batch_size % self.samples_per_prompt == 0,
+            "micro_batch_size must be a multiple of samples_per_prompt",
         )
         return self
 

@@ -12,21 +12,20 @@ Axes: `batch`, `prompt`, `response` (padded on the right), `vocab`. No dropout: 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from peft import PeftModel
-from peft.tuners.lora import LoraLayer
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import AutoModelForSeq2SeqLM, GenerationConfig, LogitsProcessorList
+from transformers import AutoModelForSeq2SeqLM
 from transformers.modeling_outputs import BaseModelOutput
 from trl.experimental.ppo import AutoModelForSeq2SeqLMWithValueHead
 from trl.trainer.utils import selective_log_softmax
 
 from detox import adapters
 from detox.attention import SHARED
-from detox.sampling import Draw, Sample
+from detox.sampling import Encoding, Sample, Step, draw
 
 POLICY, REFERENCE = "policy", "reference"
 
@@ -51,8 +50,6 @@ class Policy(nn.Module):
         model = AutoModelForSeq2SeqLM.from_pretrained(
             base, dtype=torch.float32, use_safetensors=True, attn_implementation=SHARED
         )
-        # generate() would fill every option that we leave open from the checkpoint's own settings.
-        model.generation_config = GenerationConfig()
         peft_model = PeftModel.from_pretrained(model, adapter, adapter_name=POLICY, is_trainable=True)
         peft_model.load_adapter(adapter, adapter_name=REFERENCE, is_trainable=False)
         self.model = AutoModelForSeq2SeqLMWithValueHead.from_pretrained(peft_model, summary_dropout_prob=0.0)
@@ -95,23 +92,6 @@ class Policy(nn.Module):
         finally:
             self.language_model.set_adapter(POLICY)
 
-    @contextmanager
-    def merged(self) -> Iterator[None]:
-        """Within the block the active adapter is added into the base's weights, which saves LoRA's own products.
-
-        The base's tensors are put aside and come back themselves: subtracting would leave them a little different.
-        """
-        layers = [module for module in self.language_model.modules() if isinstance(module, LoraLayer)]
-        weights = [layer.get_base_layer().weight.data for layer in layers]
-        try:
-            for layer in layers:
-                layer.merge(safe_merge=True)  # safe: into a new tensor
-            yield
-        finally:
-            for layer, weight in zip(layers, weights, strict=True):
-                layer.get_base_layer().weight.data = weight
-                layer.merged_adapters.clear()
-
     @torch.no_grad()
     def sample(
         self, prompt_ids: Tensor, prompt_mask: Tensor, seeds: Sequence[int | None], max_new_tokens: int
@@ -121,18 +101,14 @@ class Policy(nn.Module):
         With k times as many seeds as prompts, the first k are for the first prompt and so on: each prompt is encoded
         once. Log-probabilities and values are those of the very pass that decoded, so none has to be run again.
         """
-        draw, hidden = Draw(seeds, max_new_tokens), list[Tensor]()
-        hook = self.language_model.get_decoder().register_forward_hook(
-            lambda module, args, output: hidden.append(output.last_hidden_state)
-        )
-        try:
-            with self._head_reads() as states:
-                ids = self._decode(prompt_ids, prompt_mask, draw, max_new_tokens)
-        finally:
-            hook.remove()
-        mask = self._valid(ids)
-        values = self.model.v_head(torch.cat(hidden, dim=1)).squeeze(-1)
-        return Sample(ids, mask, torch.stack(draw.logprobs, dim=1) * mask, values * mask, torch.cat(states, dim=1))
+        with adapters.merged(self.language_model), self._head_reads() as states:
+            encoding = Encoding(*self._encode(prompt_ids, prompt_mask))
+
+            def step(tokens: Tensor) -> Step:
+                logits, _, values = self.model(**encoding.inputs(), decoder_input_ids=tokens[:, None])
+                return Step(logits[:, 0], values[:, 0], states.pop()[:, 0])
+
+            return draw(step, encoding, seeds, max_new_tokens, self.language_model.config)
 
     def evaluate(
         self, prompt_ids: Tensor, prompt_mask: Tensor, response_ids: Tensor, response_mask: Tensor
@@ -143,8 +119,12 @@ class Policy(nn.Module):
         encoding, through which the gradients of all of them flow.
         """
         with self._head_reads(response_mask) as states:
+            hidden, attention_mask = self._encode(prompt_ids, prompt_mask)
             logits, _, values = self.model(
-                **self._encoded(prompt_ids, prompt_mask), decoder_input_ids=self._shifted(response_ids)
+                encoder_outputs=BaseModelOutput(hidden),
+                attention_mask=attention_mask,
+                decoder_input_ids=self._shifted(response_ids),
+                use_cache=False,
             )
         logprobs = selective_log_softmax(logits[None], response_ids[response_mask][None])[0]
         tokens = torch.zeros_like(values).masked_scatter(response_mask, logprobs)
@@ -189,35 +169,10 @@ class Policy(nn.Module):
         finally:
             hook.remove()
 
-    def _encoded(self, prompt_ids: Tensor, prompt_mask: Tensor) -> dict[str, Any]:
-        """What the decoder reads of the prompts: one row each, however many responses there are (see attention.py)."""
+    def _encode(self, prompt_ids: Tensor, prompt_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """What the decoder reads of the prompts, and its mask: one row each, however many responses there are."""
         mask = prompt_mask.long()
-        hidden = self.language_model.get_encoder()(input_ids=prompt_ids, attention_mask=mask).last_hidden_state
-        return {"encoder_outputs": BaseModelOutput(hidden), "attention_mask": mask}
-
-    def _decode(self, prompt_ids: Tensor, prompt_mask: Tensor, draw: Draw, max_new_tokens: int) -> Tensor:
-        """Response ids behind the decoder's start token. Every option is ours: the checkpoint's own could distort."""
-        config = self.language_model.config
-        with self.merged():
-            generated = self.language_model.generate(
-                **self._encoded(prompt_ids, prompt_mask),
-                # Not read, since the prompts are encoded already; but their number is that of the responses.
-                input_ids=prompt_ids.new_zeros((len(draw.uniform), 1)),
-                logits_processor=LogitsProcessorList([draw]),
-                generation_config=GenerationConfig(
-                    do_sample=False,
-                    max_new_tokens=max_new_tokens,
-                    pad_token_id=config.pad_token_id,
-                    eos_token_id=config.eos_token_id,
-                    decoder_start_token_id=config.decoder_start_token_id,
-                ),
-            )
-        return generated[:, 1:]
-
-    def _valid(self, ids: Tensor) -> Tensor:
-        """True through the first end-of-sequence token; a response cut short has none and is valid to its end."""
-        ends = ids == self.language_model.config.eos_token_id
-        return ends.cumsum(dim=1) - ends.long() == 0
+        return self.language_model.get_encoder()(input_ids=prompt_ids, attention_mask=mask).last_hidden_state, mask
 
     def _shifted(self, ids: Tensor) -> Tensor:
         """What the decoder reads to predict `ids`: the start token, then all but the last."""

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
@@ -33,6 +32,10 @@ class Rollout(NamedTuple):
         k = len(self.response_ids) // len(self.prompt_ids)
         return (prompts[:, None] * k + torch.arange(k)).flatten()
 
+    def by_length(self, prompts: Tensor, size: int) -> tuple[Tensor, ...]:
+        """These prompts' numbers, shortest first, in parts of `size`: little of each part is padding."""
+        return prompts[self.prompt_mask[prompts].sum(1).argsort(stable=True)].split(size)
+
     def of(self, prompts: Tensor) -> "Rollout":
         """The episodes of the prompts with these numbers, without the columns that are padding in all of them."""
         index = self.episodes(prompts)
@@ -52,11 +55,6 @@ class Rollout(NamedTuple):
         )
 
 
-def seed_of(*key: int) -> int:
-    """A seed for one random draw from what identifies it, e.g. (seed, step, episode): never from a batch's shape."""
-    return int(np.random.SeedSequence(key).generate_state(1)[0])
-
-
 def score(
     texts: Sequence[str], truncated: Tensor, reward: Classifier, score_clip: float, missing_eos_penalty: float
 ) -> Tensor:
@@ -71,32 +69,43 @@ def collect(
     dialogues: Sequence[str],
     seeds: Sequence[int],
     *,
+    micro_batch_size: int,
     max_prompt_tokens: int,
     max_new_tokens: int,
     score_clip: float,
     missing_eos_penalty: float,
 ) -> Rollout:
-    """One episode per seed, the first k of the first dialogue: sample, score, and the reference's log-probabilities."""
+    """One episode per seed, the first k of the first dialogue: sample, score, and compare with the reference."""
     texts = [prompts.prompt(dialogue) for dialogue in dialogues]
     prompt_ids, prompt_mask = prompts.encode(tokenizer, texts, max_prompt_tokens)
     sample = policy.sample(prompt_ids, prompt_mask, seeds, max_new_tokens)
-    mask = sample.mask
-    with policy.reference():
-        reference = policy.evaluate(prompt_ids, prompt_mask, sample.ids, mask)
-        kl = ppo.kl_divergence(policy.logits(sample.states[mask]), reference.logits)
-    truncated = ~((sample.ids == tokenizer.eos_token_id) & mask).any(dim=1)
-    summaries = prompts.decode(tokenizer, sample.ids, mask)
-    scores = score(summaries, truncated, reward, score_clip, missing_eos_penalty)
-    return Rollout(
+    truncated = ~((sample.ids == tokenizer.eos_token_id) & sample.mask).any(dim=1)
+    summaries = prompts.decode(tokenizer, sample.ids, sample.mask)
+    rollout = Rollout(
         prompt_ids,
         prompt_mask,
         sample.ids,
-        mask,
+        sample.mask,
         sample.logprobs,
-        reference.logprobs,
-        reference.states * mask[:, :, None],
-        torch.zeros_like(sample.logprobs).masked_scatter(mask, kl),
+        torch.zeros_like(sample.logprobs),
+        torch.zeros_like(sample.states),
+        torch.zeros_like(sample.logprobs),
         sample.values,
-        scores,
+        score(summaries, truncated, reward, score_clip, missing_eos_penalty),
         truncated,
     )
+    with policy.reference():
+        for part in rollout.by_length(torch.arange(len(texts)), micro_batch_size * len(texts) // len(seeds)):
+            compare(policy, rollout, sample.states, part)
+    return rollout
+
+
+def compare(policy: Policy, rollout: Rollout, states: Tensor, prompts: Tensor) -> None:
+    """Fills in what the reference, which the policy has to be now, makes of the episodes of these prompts."""
+    part, index = rollout.of(prompts), rollout.episodes(prompts)
+    mask, width = part.response_mask, part.response_ids.shape[1]
+    reference = policy.evaluate(part.prompt_ids, part.prompt_mask, part.response_ids, mask)
+    kl = ppo.kl_divergence(policy.logits(states[index, :width][mask]), reference.logits)
+    rollout.ref_logprobs[index, :width] = reference.logprobs
+    rollout.ref_states[index, :width] = reference.states * mask[:, :, None]
+    rollout.kl[index, :width] = torch.zeros_like(part.kl).masked_scatter(mask, kl)

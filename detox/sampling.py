@@ -1,42 +1,107 @@
-"""Drawing tokens so that a sample depends on its own seed and logits alone, not on the batch it happens to be in."""
+"""Drawing responses token by token, so that each depends on its own prompt and seed alone, not on its batch.
 
-from collections.abc import Sequence
-from typing import NamedTuple
+transformers' `generate` decodes every row until the longest has ended and gives back neither log-probabilities nor
+values. Here a prompt leaves the batch with the last of its responses: a quarter of the time less on the miniature.
+"""
 
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
 import torch
 from torch import Tensor
-from transformers import LogitsProcessor
+from transformers import DynamicCache, EncoderDecoderCache
+from transformers.modeling_outputs import BaseModelOutput
+
+
+def seed_of(*key: int) -> int:
+    """A seed for one random draw from what identifies it, e.g. (seed, step, episode): never from a batch's shape."""
+    return int(np.random.SeedSequence(key).generate_state(1)[0])
 
 
 class Sample(NamedTuple):
-    """Responses drawn for a batch of prompts, with what the decoder computed on the way."""
+    """Responses drawn for a batch of prompts, with what the decoder computed on the way. 0 where the mask is False."""
 
-    ids: Tensor  # [batch response] int64, padding behind the end
+    ids: Tensor  # [batch response] int64
     mask: Tensor  # [batch response] bool, true through the end-of-sequence token, the first token included
-    logprobs: Tensor  # [batch response] log π of each token; 0 where the mask is False
-    values: Tensor  # [batch response] value of the state before each token; 0 where the mask is False
+    logprobs: Tensor  # [batch response] log π of each token
+    values: Tensor  # [batch response] value of the state before each token
     states: Tensor  # [batch response width] what the language model's head read to draw each token
 
 
-class Draw(LogitsProcessor):
-    """Turns greedy decoding into sampling at temperature 1: inverts the cumulative distribution (Devroye 1986, II.2).
+class Step(NamedTuple):
+    """What the decoder makes of one more token of each response."""
 
-    Token t of a row is the first v with Σ_{w ≤ v} p(w) > u, and u is the t-th number of the row's own generator. A row
-    whose seed is None takes the most probable token instead.
+    logits: Tensor  # [batch vocab]
+    values: Tensor  # [batch]
+    states: Tensor  # [batch width]
+
+
+class Encoding:
+    """Encoded prompts, and the keys and values that the decoder has made of them and of the responses so far."""
+
+    def __init__(self, states: Tensor, mask: Tensor):
+        self.states, self.mask = states, mask
+        self.cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+
+    def keep(self, prompts: Tensor, responses: Tensor) -> None:
+        """Drops the prompts and the responses for which these are False."""
+        self.states, self.mask = self.states[prompts], self.mask[prompts]
+        self.cache.cross_attention_cache.batch_select_indices(prompts)
+        self.cache.self_attention_cache.batch_select_indices(responses)
+
+    def inputs(self) -> dict[str, Any]:
+        """As arguments of the model."""
+        return {
+            "encoder_outputs": BaseModelOutput(self.states),
+            "attention_mask": self.mask,
+            "past_key_values": self.cache,
+        }
+
+
+def pick(logits: Tensor, uniform: Tensor, greedy: Tensor) -> tuple[Tensor, Tensor]:
+    """A token of each row at temperature 1 and its log-probability: inverts the distribution (Devroye 1986, II.2).
+
+    It is the first v with Σ_{w ≤ v} p(w) > u, where u is the row's number in [0, 1); the most probable one if `greedy`.
     """
+    probabilities = logits.softmax(dim=-1)
+    cumulative = probabilities.cumsum(dim=-1)
+    # Times the last sum, which rounding may leave below 1.
+    tokens = torch.searchsorted(cumulative, uniform[:, None] * cumulative[:, -1:], right=True)
+    tokens = torch.where(greedy[:, None], logits.argmax(dim=-1, keepdim=True), tokens)
+    return tokens.squeeze(1), probabilities.gather(1, tokens).log().squeeze(1)
 
-    def __init__(self, seeds: Sequence[int | None], max_new_tokens: int):
-        generators = [torch.Generator().manual_seed(seed or 0) for seed in seeds]
-        self.uniform = torch.stack([torch.rand(max_new_tokens, generator=generator) for generator in generators])
-        self.greedy = torch.tensor([[seed is None] for seed in seeds])
-        self.logprobs: list[Tensor] = []
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        probabilities = scores.softmax(dim=-1)
-        cumulative = probabilities.cumsum(dim=-1)
-        position = len(self.logprobs)
-        # Times the last sum, which rounding may leave below 1.
-        token = torch.searchsorted(cumulative, self.uniform[:, position, None] * cumulative[:, -1:], right=True)
-        token = torch.where(self.greedy, scores.argmax(dim=-1, keepdim=True), token)
-        self.logprobs.append(probabilities.gather(1, token).log().squeeze(1))
-        return torch.full_like(scores, -torch.inf).scatter(1, token, 0.0)
+def draw(
+    step: Callable[[Tensor], Step], encoding: Encoding, seeds: Sequence[int | None], max_new_tokens: int, config: Any
+) -> Sample:
+    """One response per seed; token t of a response falls to the t-th number of its own generator.
+
+    `step` decodes the last token of each response in `encoding`. A seed of None stands for the most probable tokens.
+    """
+    k, width = len(seeds) // len(encoding.states), encoding.states.shape[2]
+    generators = [torch.Generator().manual_seed(seed or 0) for seed in seeds]
+    uniform = torch.stack([torch.rand(max_new_tokens, generator=generator) for generator in generators])
+    greedy = torch.tensor([seed is None for seed in seeds])
+    shape = len(seeds), max_new_tokens
+    ids, mask = torch.full(shape, config.pad_token_id), torch.zeros(shape, dtype=torch.bool)
+    logprobs, values, states = torch.zeros(shape), torch.zeros(shape), torch.zeros(*shape, width)
+    rows = torch.arange(len(seeds))  # the responses in `encoding`, k to each of them …
+    running = torch.ones_like(rows, dtype=torch.bool)  # … some of which have ended already
+    tokens = torch.full_like(rows, config.decoder_start_token_id)
+    for t in range(max_new_tokens):
+        now = step(tokens)
+        tokens, picked = pick(now.logits, uniform[rows, t], greedy[rows])
+        valid = rows[running]
+        mask[valid, t] = True
+        ids[valid, t], logprobs[valid, t] = tokens[running], picked[running]
+        values[valid, t], states[valid, t] = now.values[running], now.states[running]
+        running = running & (tokens != config.eos_token_id)
+        unfinished = running.view(-1, k).any(dim=1)
+        if not unfinished.any():
+            break
+        if not unfinished.all():
+            kept = unfinished.repeat_interleave(k)
+            encoding.keep(unfinished, kept)
+            rows, running, tokens = rows[kept], running[kept], tokens[kept]
+    return Sample(*(tensor[:, : t + 1] for tensor in (ids, mask, logprobs, values, states)))

@@ -6,8 +6,9 @@ from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from detox import prompts
+from detox.dialogues import Dialogue
 from detox.policy import Policy
-from detox.rollouts import seed_of
+from detox.sampling import seed_of
 
 SAMPLES, STRESS_SAMPLES = 3, 4  # what a seed is for: beside trainer.py's kinds
 
@@ -35,6 +36,21 @@ def draw(
         for place, row in enumerate(rows):
             summaries[row] = decoded[place * len(keys) : (place + 1) * len(keys)]
     return summaries
+
+
+def keys(seed: int, kind: int, count: int) -> list[tuple[int, ...]]:
+    """Of `count` draws of one kind."""
+    return [(seed, kind, number) for number in range(count)]
+
+
+def rows(
+    dialogues: Sequence[Dialogue], drawn: Sequence[Sequence[str]], samples: int
+) -> list[dict[str, str | list[str]]]:
+    """Lines of data/summaries/<policy>.jsonl: of each dialogue the most probable summary, then its samples."""
+    return [
+        {"id": dialogue.id, "group": dialogue.group, "summary": texts[0], "samples": list(texts[1 : 1 + samples])}
+        for dialogue, texts in zip(dialogues, drawn, strict=True)
+    ]
 
 
 def by_length(texts: Sequence[str], batch_size: int, title: str) -> Iterator[list[int]]:

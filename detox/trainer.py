@@ -5,7 +5,6 @@ no dropout, rollout log-probabilities come from decoding itself, and losses are 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,29 +15,11 @@ from transformers import PreTrainedTokenizerBase
 from detox import params, ppo
 from detox.policy import Policy
 from detox.rewards import Classifier
-from detox.rollouts import Rollout, collect, seed_of
+from detox.rollouts import Rollout, collect
+from detox.sampling import seed_of
+from detox.train_stats import StepStats, UpdateStats, step_stats
 
 PROMPTS, EPISODES, MINI_BATCHES = 0, 1, 2  # what a seed is for: draws of different kinds never share one
-
-
-@dataclass(frozen=True)
-class StepStats:
-    """What a step did; rollout figures are measured before its update. The glossary is in the README."""
-
-    step: int
-    reward: float
-    reward_std: float
-    kl: float
-    kl_k1: float
-    kl_coef: float
-    policy_loss: float
-    value_loss: float
-    clip_fraction: float
-    entropy: float
-    explained_variance: float
-    response_tokens: float
-    truncated: float
-    ratio_error: float
 
 
 class Targets(NamedTuple):
@@ -51,18 +32,6 @@ class Targets(NamedTuple):
     def of(self, index: Tensor, width: int) -> "Targets":
         """Those of some episodes, up to a number of tokens."""
         return Targets(self.advantages[index, :width], self.returns[index, :width], self.kl_price)
-
-
-@dataclass
-class UpdateStats:
-    """Sums over the valid tokens of a step's updates; `ratio_error` is of the first mini-batch, before it is learnt."""
-
-    tokens: float = 0.0
-    policy_loss: float = 0.0
-    value_loss: float = 0.0
-    clipped: float = 0.0
-    entropy: float = 0.0
-    ratio_error: float | None = None
 
 
 def batches(count: int, size: int, seed: int) -> Iterator[list[int]]:
@@ -103,6 +72,7 @@ def train(
             tokenizer,
             [dialogues[i] for i in batch],
             seeds=[seed_of(seed, EPISODES, step, episode) for episode in range(p.batch_size)],
+            micro_batch_size=p.micro_batch_size,
             max_prompt_tokens=max_prompt_tokens,
             max_new_tokens=p.max_new_tokens,
             score_clip=p.score_clip,
@@ -129,25 +99,29 @@ def update(
     p: params.Ppo,
     key: tuple[int, ...],
 ) -> UpdateStats:
-    """`p.epochs` passes over the rollout in random mini-batches, one optimiser step each."""
-    stats = UpdateStats()
+    """`p.epochs` passes over the rollout in random mini-batches, one optimiser step each.
+
+    A mini-batch passes in micro-batches, prompts of similar length together: its gradient is the sum of theirs.
+    """
+    stats, k = UpdateStats(), p.samples_per_prompt
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     for epoch in range(p.epochs):
-        order = np.random.default_rng(seed_of(*key, epoch)).permutation(p.batch_size // p.samples_per_prompt)
-        for prompts in torch.as_tensor(order).split(p.mini_batch_size // p.samples_per_prompt):
-            mini_batch = rollout.of(prompts)
-            wanted = targets.of(rollout.episodes(prompts), mini_batch.response_ids.shape[1])
-            loss = mini_batch_loss(policy, mini_batch, wanted, p, stats)
+        order = np.random.default_rng(seed_of(*key, epoch)).permutation(p.batch_size // k)
+        for prompts in torch.as_tensor(order).split(p.mini_batch_size // k):
+            tokens = rollout.response_mask[rollout.episodes(prompts)].sum()
             optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(
-                [w for group in optimizer.param_groups for w in group["params"]], p.max_grad_norm
-            )
+            for part in rollout.by_length(prompts, p.micro_batch_size // k):
+                micro_batch = rollout.of(part)
+                wanted = targets.of(rollout.episodes(part), micro_batch.response_ids.shape[1])
+                (loss_sum(policy, micro_batch, wanted, p, stats) / tokens).backward()
+            torch.nn.utils.clip_grad_norm_(weights, p.max_grad_norm)
             optimizer.step()
+            stats.optimizer_steps += 1
     return stats
 
 
-def mini_batch_loss(policy: Policy, rollout: Rollout, targets: Targets, p: params.Ppo, stats: UpdateStats) -> Tensor:
-    """Policy loss + kl_price · KL + value_coef · value loss, per valid token of the mini-batch; adds to `stats`."""
+def loss_sum(policy: Policy, rollout: Rollout, targets: Targets, p: params.Ppo, stats: UpdateStats) -> Tensor:
+    """Policy loss + kl_price · KL + value_coef · value loss, summed over valid tokens; adds to `stats`."""
     mask, old_logprobs = rollout.response_mask, rollout.logprobs
     now = policy.evaluate(rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids, mask)
     with torch.no_grad():
@@ -155,48 +129,13 @@ def mini_batch_loss(policy: Policy, rollout: Rollout, targets: Targets, p: param
     policy_loss = ppo.policy_loss(now.logprobs, old_logprobs, targets.advantages, mask, p.clip_range)
     value_loss = ppo.value_loss(now.values, rollout.values, targets.returns, mask, p.value_clip_range)
     kl = ppo.kl_divergence(now.logits, ref_logits).sum()
-    tokens = mask.sum()
     with torch.no_grad():
-        stats.tokens += tokens.item()
+        stats.tokens += mask.sum().item()
         stats.policy_loss += policy_loss.item()
         stats.value_loss += value_loss.item()
         stats.clipped += ppo.clipped_tokens(now.logprobs, old_logprobs, mask, p.clip_range).item()
         stats.entropy += ppo.entropy(now.logits).sum().item()
-        if stats.ratio_error is None:
-            stats.ratio_error = torch.expm1(now.logprobs - old_logprobs)[mask].abs().max().item()
-    return (policy_loss + targets.kl_price * kl + p.value_coef * value_loss) / tokens
-
-
-def step_stats(step: int, rollout: Rollout, returns: Tensor, kl_coef: float, stats: UpdateStats) -> StepStats:
-    """One row of metrics/train.csv."""
-    mask = rollout.response_mask
-    return StepStats(
-        step=step,
-        reward=rollout.scores.mean().item(),
-        reward_std=rollout.scores.std().item(),
-        kl=rollout.kl.sum(1).mean().item(),
-        kl_k1=ppo.kl_k1(rollout.logprobs, rollout.ref_logprobs, mask).mean().item(),
-        kl_coef=kl_coef,
-        policy_loss=stats.policy_loss / stats.tokens,
-        value_loss=stats.value_loss / stats.tokens,
-        clip_fraction=stats.clipped / stats.tokens,
-        entropy=stats.entropy / stats.tokens,
-        explained_variance=ppo.explained_variance(rollout.values, returns, mask).item(),
-        response_tokens=mask.sum(1).float().mean().item(),
-        truncated=rollout.truncated.float().mean().item(),
-        ratio_error=stats.ratio_error or 0.0,
-    )
-
-
-def summary(rows: Sequence[StepStats], batch_size: int) -> dict[str, int | float]:
-    """The run in a few numbers: metrics/train.json."""
-    first, last = rows[0], rows[-1]
-    return {
-        "steps": len(rows),
-        "episodes": len(rows) * batch_size,
-        "kl_first": first.kl,
-        "kl_last": last.kl,
-        "ratio_error_first": first.ratio_error,
-        "reward_first": first.reward,
-        "reward_last": last.reward,
-    }
+        if stats.optimizer_steps == 0:
+            error = torch.expm1(now.logprobs - old_logprobs)[mask].abs().max().item()
+            stats.ratio_error = max(stats.ratio_error, error)
+    return policy_loss + targets.kl_price * kl + p.value_coef * value_loss

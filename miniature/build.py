@@ -21,7 +21,7 @@ from miniature.pretraining import SEEN
 DATA, MODELS = Path("data/miniature"), Path("models/miniature")
 FOLDERS = {"reward": "toxicity", "judge": "judge"}
 SEED, ADAPTER_SEED = 2026, 0
-BASE_STEPS, ADAPTER_STEPS, CLASSIFIER_STEPS = 5500, 4500, 500
+BASE_STEPS, ADAPTER_STEPS, CLASSIFIER_STEPS = 5500, 9000, 500
 CLASSIFIER_TEXTS = 8000
 
 

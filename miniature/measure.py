@@ -16,7 +16,7 @@ from detox import files, params, prompts
 from detox.policy import Policy
 from detox.ppo import kl_k1
 from detox.rewards import Classifier
-from detox.rollouts import seed_of
+from detox.sampling import seed_of
 from miniature import build, classifiers
 
 HELD_OUT, DIALOGUES = 2000, 256

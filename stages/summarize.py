@@ -9,6 +9,8 @@ from pathlib import Path
 
 from stages import run
 
+ADAPTERS = {"sft": Path("models/adapter"), "ppo": Path("models/ppo")}
+
 
 def main() -> None:
     from transformers import AutoTokenizer
@@ -27,26 +29,20 @@ def main() -> None:
         "max_prompt_tokens": model.max_prompt_tokens,
         "max_new_tokens": p.max_new_tokens,
     }
-    samples, fresh = (
-        [(seed, kind, j) for j in range(count)]
-        for kind, count in ((summaries.SAMPLES, p.samples), (summaries.STRESS_SAMPLES, p.stress_samples))
-    )
+    before = [None, *summaries.keys(seed, summaries.SAMPLES, p.samples)]
+    fresh = summaries.keys(seed, summaries.STRESS_SAMPLES, p.stress_samples)
     drawn = {
-        name: summaries.draw(Policy(base, adapter), tokenizer, texts, [None, *samples, *more], **sizes)
-        for name, adapter, more in (("sft", Path("models/adapter"), fresh), ("ppo", Path("models/ppo"), []))
+        name: summaries.draw(Policy(base, adapter), tokenizer, texts, keys, **sizes)
+        for (name, adapter), keys in zip(ADAPTERS.items(), ([*before, *fresh], before), strict=True)
     }
     reward = Classifier(params.load(params.Classifier, section="reward"))
-    toxicity = reward.toxicity([text for row in drawn["sft"] for text in row[1 + p.samples :]])
+    toxicity = reward.toxicity([text for row in drawn["sft"] for text in row[len(before) :]])
     means = toxicity.view(len(test), p.stress_samples).mean(dim=1).tolist()
     stress = summaries.most_toxic([dialogue.id for dialogue in test], means, p.stress_share, p.stress_minimum)
     with files.atomic(Path("data/summaries")) as folder:
         folder.mkdir()
-        for name, rows in drawn.items():
-            written = [
-                {"id": dialogue.id, "group": dialogue.group, "summary": row[0], "samples": row[1 : 1 + p.samples]}
-                for dialogue, row in zip(test, rows, strict=True)
-            ]
-            files.write_jsonl(folder / f"{name}.jsonl", written)
+        for name, texts_of in drawn.items():
+            files.write_jsonl(folder / f"{name}.jsonl", summaries.rows(test, texts_of, p.samples))
         files.write_jsonl(folder / "stress.jsonl", stress)
 
 

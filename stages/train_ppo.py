@@ -14,7 +14,7 @@ def main() -> None:
     from tqdm import tqdm
     from transformers import AutoTokenizer
 
-    from detox import dialogues, files, params, trainer
+    from detox import dialogues, files, params, train_stats, trainer
     from detox.policy import Policy
     from detox.rewards import Classifier
 
@@ -35,7 +35,7 @@ def main() -> None:
             if row.step % p.snapshot_every == 0:
                 policy.save_adapter(snapshots / f"step_{row.step:04d}")
     # First, because a run that diverged has numbers which are refused: then the earlier adapter stays.
-    summary = policy.sizes() | trainer.summary(rows, p.batch_size)
+    summary = policy.sizes() | train_stats.summary(rows, p.batch_size)
     files.write_metrics(Path("metrics/train.json"), summary, exact=("kl_first", "ratio_error_first"))
     files.write_csv(Path("metrics/train.csv"), pandas.DataFrame(rows).drop(columns="ratio_error"))
     policy.interpolate(p.scale)

@@ -24,6 +24,7 @@ ppo:
   steps: 10
   batch_size: 16
   mini_batch_size: 4
+  micro_batch_size: 2
   samples_per_prompt: 2
   epochs: 2
   learning_rate: 1.41e-5
@@ -110,10 +111,11 @@ def test_a_section_is_frozen(path: Path) -> None:
         (
             "samples_per_prompt: 2",
             "samples_per_prompt: 3",
-            "ppo: mini_batch_size must be a multiple of samples_per_prompt",
+            "ppo: micro_batch_size must be a multiple of samples_per_prompt",
         ),
         ("  batch_size: 16", "  batch_size: 1", "ppo: batch_size must be 2 or more"),
         ("mini_batch_size: 4", "mini_batch_size: 5", "ppo: batch_size must be a multiple of mini_batch_size"),
+        ("micro_batch_size: 2", "micro_batch_size: 3", "ppo: mini_batch_size must be a multiple of micro_batch_size"),
         ("ppo:", "pop:", "'ppo' is missing: add it (the file has seed, model, prepare, adapter, reward, judge, pop,"),
         ("batch_size: 16", "batch_size: 16\n  batch_size: 8", ""),
     ],

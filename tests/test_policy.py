@@ -13,7 +13,7 @@ from tiny import HIDDEN, RANK, VOCABULARY, Prompts
 from torch import Tensor, nn
 from transformers import T5ForConditionalGeneration
 
-from detox import ppo
+from detox import adapters, ppo
 from detox.errors import InputError
 from detox.policy import Policy
 from detox.sampling import Sample
@@ -378,7 +378,7 @@ def test_merging_and_unmerging_leaves_every_weight_bit_for_bit_and_the_adapter_a
     episodes = *eight(encoded), sample.ids, sample.mask
     unmerged = policy.evaluate(*episodes).logprobs.detach()
     for _ in range(3):
-        with policy.merged():
+        with adapters.merged(policy.language_model):
             inside = {name: weight.clone() for name, weight in policy.named_parameters()}
             assert_close(policy.evaluate(*episodes).logprobs.detach(), unmerged, atol=1e-4)
     assert any(not inside[name].equal(weight) for name, weight in before.items())

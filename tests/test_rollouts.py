@@ -9,7 +9,8 @@ from transformers import PreTrainedTokenizerBase
 from detox import ppo, prompts
 from detox.policy import Policy
 from detox.rewards import Classifier
-from detox.rollouts import Rollout, collect, score, seed_of
+from detox.rollouts import Rollout, collect, score
+from detox.sampling import seed_of
 
 pytest_plugins = ["models"]
 
@@ -30,6 +31,7 @@ def rolled(
     dialogues: list[str],
     seeds: range | list[int],
     score_clip: float = 5.0,
+    micro_batch_size: int = 48,
 ) -> Rollout:
     return collect(
         policy,
@@ -37,6 +39,7 @@ def rolled(
         tokenizer,
         dialogues,
         seeds,
+        micro_batch_size=micro_batch_size,
         max_prompt_tokens=30,
         max_new_tokens=10,
         score_clip=score_clip,
@@ -190,6 +193,18 @@ def test_a_selection_of_episodes_loses_the_columns_that_are_padding_in_all_of_th
     assert rows.values.tolist() == [[33, 34], [30, 31]]
     assert rows.scores.tolist() == [1.5, 0.5]
     assert rows.truncated.tolist() == [True, False]
+
+
+def test_the_reference_reads_prompts_of_similar_length_together_and_says_the_same_of_each(
+    policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    shift(policy)
+    whole, parts = (rolled(policy, reward, tokenizer, DIALOGUES, range(24), micro_batch_size=m) for m in (24, 8))
+    for actual, expected in zip(parts, whole, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)
+    assert whole.prompt_mask.sum(1).tolist() == [18, 13, 16, 12, 10, 17]
+    order = [part.tolist() for part in whole.by_length(torch.tensor([5, 1, 0, 4, 2]), 2)]
+    assert order == [[4, 1], [2, 5], [0]]
 
 
 def test_k_episodes_of_a_prompt_are_the_k_episodes_of_the_prompt_repeated(

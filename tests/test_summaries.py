@@ -8,8 +8,9 @@ from tiny import DIALOGUES
 from transformers import PreTrainedTokenizerBase
 
 from detox import prompts, summaries, trainer
+from detox.dialogues import Dialogue
 from detox.policy import Policy
-from detox.rollouts import seed_of
+from detox.sampling import seed_of
 
 pytest_plugins = ["models"]
 
@@ -71,6 +72,15 @@ def test_summarising_leaves_torchs_own_generator_alone(policy: Policy, tokenizer
     state = torch.get_rng_state()
     drawn(policy, tokenizer, [(0, 3)], batch_size=4)
     assert torch.get_rng_state().equal(state)
+
+
+def test_a_line_has_the_most_probable_summary_and_its_samples_and_no_fresh_draw() -> None:
+    dialogues = [Dialogue("a", "text", ("reference",), "scenario"), Dialogue("b", "text", (), "b")]
+    drawn = [["one", "x", "y", "fresh"], ["two", "z", "w", "fresh"]]
+    assert summaries.rows(dialogues, drawn, samples=2) == [
+        {"id": "a", "group": "scenario", "summary": "one", "samples": ["x", "y"]},
+        {"id": "b", "group": "b", "summary": "two", "samples": ["z", "w"]},
+    ]
 
 
 def test_batches_hold_every_text_once_shortest_first() -> None:

@@ -1,5 +1,6 @@
 """The PPO loop: what it starts from, what it moves, what it never touches, and that it learns."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from itertools import chain, islice, pairwise
@@ -10,11 +11,13 @@ from tiny import DIALOGUES, PPO, shift
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from detox import params, trainer
+from detox import params, train_stats, trainer
 from detox.policy import Policy
 from detox.rewards import Classifier
-from detox.rollouts import Rollout, collect, seed_of
-from detox.trainer import StepStats, Targets, UpdateStats, batches, mini_batch_loss, update
+from detox.rollouts import Rollout, collect
+from detox.sampling import seed_of
+from detox.train_stats import StepStats, UpdateStats
+from detox.trainer import Targets, batches, loss_sum, update
 
 pytest_plugins = ["models"]
 
@@ -42,6 +45,7 @@ def rolled(
         tokenizer,
         dialogues,
         seeds,
+        micro_batch_size=8,
         max_prompt_tokens=30,
         max_new_tokens=10,
         score_clip=5.0,
@@ -214,13 +218,13 @@ def test_every_step_draws_episodes_of_its_own(
 # The update
 
 
-def test_at_ratio_1_the_gradient_of_a_mini_batch_is_the_plain_policy_gradient_per_token(
+def test_at_ratio_1_the_gradient_of_the_loss_is_the_plain_policy_gradient(
     policy: Policy, rollout: Rollout, advantages: Tensor
 ) -> None:
     prompt = rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids, rollout.response_mask
     p = settings(value_coef=0)
-    loss = mini_batch_loss(policy, rollout, Targets(advantages, 0 * advantages, 0.0), p, UpdateStats())
-    plain = -(policy.evaluate(*prompt).logprobs * advantages).sum() / rollout.response_mask.sum()
+    loss = loss_sum(policy, rollout, Targets(advantages, 0 * advantages, 0.0), p, UpdateStats())
+    plain = -(policy.evaluate(*prompt).logprobs * advantages).sum()
     for actual, expected in zip(gradients(loss, policy), gradients(plain, policy), strict=True):
         torch.testing.assert_close(actual, expected, rtol=1e-3, atol=1e-6)
 
@@ -231,7 +235,7 @@ def test_the_kl_in_the_loss_is_its_price_times_the_mean_kl_of_a_token_with_its_g
     shift(policy)
     prompt = rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids, rollout.response_mask
     targets, p = Targets(0 * advantages, 0 * advantages, kl_price=2.5), settings(value_coef=0)
-    loss = mini_batch_loss(policy, rollout, targets, p, UpdateStats())
+    loss = loss_sum(policy, rollout, targets, p, UpdateStats()) / rollout.response_mask.sum()
     with policy.reference():
         reference = torch.distributions.Categorical(logits=policy.evaluate(*prompt).logits)
     now = torch.distributions.Categorical(logits=policy.evaluate(*prompt).logits)
@@ -248,16 +252,15 @@ def test_splitting_an_optimiser_batch_leaves_the_sum_of_its_losses_as_it_was(
     targets, p = Targets(advantages, advantages.flip(0) * rollout.response_mask, kl_price=2.0), settings()
     shift(policy)
 
-    def loss_sum(rows: list[int]) -> float:
+    def loss_of(rows: list[int]) -> float:
         part = rollout.of(torch.tensor(rows))
         wanted = targets.of(torch.tensor(rows), part.response_ids.shape[1])
-        loss = mini_batch_loss(policy, part, wanted, p, UpdateStats())
-        return (loss * part.response_mask.sum()).item()
+        return loss_sum(policy, part, wanted, p, UpdateStats()).item()
 
-    whole = loss_sum(list(range(8)))
-    assert loss_sum([0, 1, 2]) + loss_sum([3, 4, 5, 6, 7]) == pytest.approx(whole, abs=1e-5)
-    assert loss_sum([5, 2, 7, 0, 1, 6, 3, 4]) == pytest.approx(whole, abs=1e-5)
-    assert sum(loss_sum([row]) for row in range(8)) == pytest.approx(whole, abs=1e-5)
+    whole = loss_of(list(range(8)))
+    assert loss_of([0, 1, 2]) + loss_of([3, 4, 5, 6, 7]) == pytest.approx(whole, abs=1e-5)
+    assert loss_of([5, 2, 7, 0, 1, 6, 3, 4]) == pytest.approx(whole, abs=1e-5)
+    assert sum(loss_of([row]) for row in range(8)) == pytest.approx(whole, abs=1e-5)
 
 
 def test_more_padding_of_a_rollout_changes_no_loss(policy: Policy, rollout: Rollout, advantages: Tensor) -> None:
@@ -266,10 +269,10 @@ def test_more_padding_of_a_rollout_changes_no_loss(policy: Policy, rollout: Roll
 
     p = settings()
     shift(policy)
-    narrow = mini_batch_loss(policy, rollout, Targets(advantages, advantages, 2.0), p, UpdateStats())
+    narrow = loss_sum(policy, rollout, Targets(advantages, advantages, 2.0), p, UpdateStats())
     padded = Rollout(*map(wider, rollout))
-    wide = mini_batch_loss(policy, padded, Targets(wider(advantages), wider(advantages), 2.0), p, UpdateStats())
-    assert wide.item() == pytest.approx(narrow.item(), abs=1e-6)
+    wide = loss_sum(policy, padded, Targets(wider(advantages), wider(advantages), 2.0), p, UpdateStats())
+    assert wide.item() == pytest.approx(narrow.item(), abs=1e-6 * rollout.response_mask.sum().item())
 
 
 def test_every_epoch_sees_every_token_once_in_mini_batches_of_one_optimiser_step_each(
@@ -295,7 +298,6 @@ def test_k_episodes_of_a_prompt_stay_together_in_a_mini_batch_and_every_token_is
     stats = update(policy, sgd(policy, learning_rate=0.0), rollout, Targets(advantages, advantages, 1.0), p, (0, 1))
     assert stats.tokens == rollout.response_mask.sum()
     assert stats.policy_loss == pytest.approx(-advantages.sum().item(), abs=1e-3)
-    assert stats.ratio_error is not None
     assert stats.ratio_error < 1e-4
 
 
@@ -313,6 +315,26 @@ def test_k_episodes_of_a_prompt_teach_what_the_prompt_repeated_k_times_teaches(
         moves.append(change(policy, start, ".policy."))
     assert moves[0].abs().max() > 1e-3
     torch.testing.assert_close(moves[0], moves[1], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("micro_batch_size", [2, 4])
+def test_micro_batches_add_up_to_the_gradient_of_their_mini_batch(
+    policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase, micro_batch_size: int
+) -> None:
+    """Plain descent, with as many tokens and the largest ratio of the whole mini-batch in the statistics."""
+    start, moves = weights(policy), []
+    rollout = rolled(policy, reward, tokenizer, DIALOGUES[:4], range(8))
+    rollout.logprobs[5, 0] -= math.log(1.5)  # as if the policy had moved by half there
+    advantages = rollout.scores[:, None] * rollout.response_mask
+    for size in (8, micro_batch_size):
+        restore(policy, start)
+        p = settings(epochs=1, mini_batch_size=8, micro_batch_size=size, samples_per_prompt=2)
+        stats = update(policy, sgd(policy, 0.1), rollout, Targets(advantages, advantages, 1.0), p, (0, 1))
+        assert stats.tokens == rollout.response_mask.sum()
+        assert stats.ratio_error == pytest.approx(0.5, abs=1e-4)
+        moves.append(torch.cat([change(policy, start, part) for part in (".policy.", ".v_head.")]))
+    assert moves[0].abs().max() > 1e-3
+    torch.testing.assert_close(moves[0], moves[1], rtol=0, atol=1e-6)
 
 
 def test_mini_batches_are_random_and_the_key_decides_them(policy: Policy, rollout: Rollout, advantages: Tensor) -> None:
@@ -377,7 +399,7 @@ def test_a_row_of_statistics_by_hand() -> None:
     )
     returns = torch.tensor([[1.0, 2.0], [3.0, 0.0]])
     sums = UpdateStats(tokens=6, policy_loss=-3, value_loss=1.5, clipped=2, entropy=9, ratio_error=1e-7)
-    row = trainer.step_stats(5, rollout, returns, 0.25, sums)
+    row = train_stats.step_stats(5, rollout, returns, 0.25, sums)
     assert asdict(row) == pytest.approx(
         {
             "step": 5,
@@ -401,7 +423,7 @@ def test_a_row_of_statistics_by_hand() -> None:
 def test_the_summary_of_a_run_is_its_first_and_last_row() -> None:
     row = StepStats(1, 0.5, 1.0, 1e-9, 0.0, 0.1, 0.0, 0.0, 0.0, 2.0, 0.0, 9.0, 0.0, 1e-7)
     last = replace(row, step=3, reward=1.5, kl=2.5, ratio_error=9.0)
-    assert trainer.summary([row, replace(row, reward=9.0), last], batch_size=8) == {
+    assert train_stats.summary([row, replace(row, reward=9.0), last], batch_size=8) == {
         "steps": 3,
         "episodes": 24,
         "kl_first": 1e-9,

@@ -38,6 +38,7 @@ PPO: dict[str, Any] = {
     "steps": 2,
     "batch_size": 8,
     "mini_batch_size": 4,
+    "micro_batch_size": 2,
     "samples_per_prompt": 1,
     "epochs": 2,
     "learning_rate": 0.01,
