@@ -7,8 +7,8 @@ from typing import Any
 from miniature.grammar import Scene, render, scenarios, summarize, tones
 
 TRAIN_PER_SCENARIO = 96
-TEST_PER_SEEN = 12
-TEST_PER_UNSEEN = 16
+TEST_PER_SEEN = 18
+TEST_PER_UNSEEN = 24
 INSULTING = 0.6  # share of heated training dialogues whose annotator repeats the insult
 MIN_CHARACTERS, MAX_CHARACTERS = 200, 1000
 
