@@ -56,8 +56,8 @@ $(READY): requirements.lock
 define CHECK_PYTHON
 command -v $(PYTHON) >/dev/null || { echo "error: there is no $(PYTHON): \
 install Python 3.11 or newer, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }; \
-$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11: \
-install a newer Python and name it: make PYTHON=/path/to/python3" >&2; exit 1; }; \
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is not a working Python 3.11 or newer: \
+install one and name it: make PYTHON=/path/to/python3" >&2; exit 1; }; \
 $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "error: $(PYTHON) cannot make a virtual environment: \
 apt-get install python3-venv" >&2; exit 1; }
 endef
