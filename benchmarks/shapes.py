@@ -13,13 +13,15 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import nn
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
+from detox.prompts import prompt
+
 VOCABULARY = 32_128
 SPECIAL = ["<pad>", "</s>", "<unk>"]
 PROMPT_TOKENS = 80, 260  # shortest and longest
 
 
 def make(folder: Path, width: int = 768, layers: int = 12) -> None:
-    """Writes base, adapter and prompts.json (texts, one word a token) into a new folder."""
+    """Writes base, adapter and texts.json into a new folder: dialogues, a word a token, and the prompts around them."""
     torch.manual_seed(0)
     config = T5Config(  # type: ignore[call-arg]
         vocab_size=VOCABULARY,
@@ -41,7 +43,9 @@ def make(folder: Path, width: int = 768, layers: int = 12) -> None:
     tokenizer().save_pretrained(folder / "base")
     lora = LoraConfig(r=32, lora_alpha=32, lora_dropout=0.0, target_modules=["q", "v"], task_type="SEQ_2_SEQ_LM")
     get_peft_model(model, lora).save_pretrained(str(folder / "adapter"), save_embedding_layers=False)
-    (folder / "prompts.json").write_text(json.dumps(prompts(256, Random(0))), encoding="utf-8")
+    spoken = dialogues(256, Random(0))
+    texts = {"dialogues": spoken, "prompts": [prompt(dialogue) for dialogue in spoken]}
+    (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
@@ -53,8 +57,8 @@ def tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=fast, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
 
 
-def prompts(count: int, rng: Random) -> list[str]:
-    """Random words, as many as the instruction around them leaves."""
+def dialogues(count: int, rng: Random) -> list[str]:
+    """Random words, as many as the prompt around them leaves."""
     return [
         " ".join(f"w{rng.randrange(3, VOCABULARY)}" for _ in range(rng.randint(*PROMPT_TOKENS) - 6))
         for _ in range(count)

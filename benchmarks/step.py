@@ -56,12 +56,12 @@ def main() -> None:
     arguments = vars(parser.parse_args())
     folder: Path = arguments["folder"]
     policy = Policy(folder / "base", folder / "adapter")
-    dialogues = json.loads((folder / "prompts.json").read_text(encoding="utf-8"))
+    texts = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
     steps = trainer.train(
         policy,
         NoReward(),
         AutoTokenizer.from_pretrained(folder / "base"),
-        dialogues,
+        texts["dialogues"],
         512,
         settings(**arguments),
         seed=1,

@@ -17,8 +17,6 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForSeq2SeqLM, PreTrainedTokenizerFast
 from trl import AutoModelForSeq2SeqLMWithValueHead, PPOConfig, PPOTrainer
 
-PROMPT = "Summarize the following conversation.\n\n{dialogue}\n\nSummary:\n"
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -35,9 +33,8 @@ def main() -> None:
     model = AutoModelForSeq2SeqLMWithValueHead.from_pretrained(get_peft_model(base, lora))
     config = PPOConfig(batch_size=a.episodes, mini_batch_size=a.mini_batch, ppo_epochs=1, seed=0)
     trainer = PPOTrainer(config, model, None, tokenizer)
-    dialogues = json.loads((a.folder / "prompts.json").read_text(encoding="utf-8"))
-    texts = [PROMPT.format(dialogue=dialogue) for dialogue in dialogues]
-    queries = [torch.tensor(ids) for ids in tokenizer(texts)["input_ids"]]
+    texts = json.loads((a.folder / "texts.json").read_text(encoding="utf-8"))
+    queries = [torch.tensor(ids) for ids in tokenizer(texts["prompts"])["input_ids"]]
     generate = {"do_sample": True, "top_k": 0, "top_p": 1.0, "min_new_tokens": a.tokens, "max_new_tokens": a.tokens}
     start = time.perf_counter()
     for step in range(a.steps):
