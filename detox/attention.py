@@ -26,12 +26,17 @@ def attend(
     """
     k = len(query) // len(key)
     query = query.unflatten(0, (-1, k)).transpose(1, 2).flatten(2, 3)
-    position_bias = position_bias.repeat(1, 1, k, 1)
-    attention_mask = None if attention_mask is None else attention_mask.repeat(1, 1, k, 1)
+    position_bias = stacked(position_bias, k)
+    attention_mask = None if attention_mask is None else stacked(attention_mask, k)
     output, _ = sdpa_attention_forward(
         module, query, key, value, attention_mask, position_bias=position_bias, **options
     )
     return output.unflatten(1, (k, -1)).flatten(0, 1), None
+
+
+def stacked(tensor: Tensor, k: int) -> Tensor:
+    """`[batch heads response prompt]` k times behind itself, `[batch heads k·response prompt]`: no copy for k = 1."""
+    return tensor.unsqueeze(2).expand(-1, -1, k, -1, -1).flatten(2, 3)
 
 
 AttentionInterface.register(SHARED, attend)

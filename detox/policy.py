@@ -18,16 +18,17 @@ import torch
 from peft import PeftModel
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import AutoModelForSeq2SeqLM
+from transformers import AutoConfig, AutoModelForSeq2SeqLM
 from transformers.modeling_outputs import BaseModelOutput
 from trl.experimental.ppo import AutoModelForSeq2SeqLMWithValueHead
 from trl.trainer.utils import selective_log_softmax
 
-from detox import adapters
+from detox import adapters, linear
 from detox.attention import SHARED
 from detox.sampling import Encoding, Sample, Step, draw
 
 POLICY, REFERENCE = "policy", "reference"
+ENCODED_AT_ONCE = 4  # prompts of similar length: on a CPU no more are faster, and little is padding
 
 
 class Evaluation(NamedTuple):
@@ -47,9 +48,13 @@ class Policy(nn.Module):
         super().__init__()
         adapters.check(adapter, base)
         self.adapter = adapter
+        config = AutoConfig.from_pretrained(base)
+        if getattr(config, "dense_act_fn", None) == "gelu_new":
+            config.dense_act_fn = "gelu_pytorch_tanh"  # the same function in one pass over the memory, not in eight
         model = AutoModelForSeq2SeqLM.from_pretrained(
-            base, dtype=torch.float32, use_safetensors=True, attn_implementation=SHARED
+            base, config=config, dtype=torch.float32, use_safetensors=True, attn_implementation=SHARED
         )
+        linear.freeze(model)
         peft_model = PeftModel.from_pretrained(model, adapter, adapter_name=POLICY, is_trainable=True)
         peft_model.load_adapter(adapter, adapter_name=REFERENCE, is_trainable=False)
         self.model = AutoModelForSeq2SeqLMWithValueHead.from_pretrained(peft_model, summary_dropout_prob=0.0)
@@ -102,7 +107,7 @@ class Policy(nn.Module):
         once. Log-probabilities and values are those of the very pass that decoded, so none has to be run again.
         """
         with adapters.merged(self.language_model), self._head_reads() as states:
-            encoding = Encoding(*self._encode(prompt_ids, prompt_mask))
+            encoding = Encoding(self._encode_by_length(prompt_ids, prompt_mask), prompt_mask.long())
 
             def step(tokens: Tensor) -> Step:
                 logits, _, values = self.model(**encoding.inputs(), decoder_input_ids=tokens[:, None])
@@ -173,6 +178,15 @@ class Policy(nn.Module):
         """What the decoder reads of the prompts, and its mask: one row each, however many responses there are."""
         mask = prompt_mask.long()
         return self.language_model.get_encoder()(input_ids=prompt_ids, attention_mask=mask).last_hidden_state, mask
+
+    def _encode_by_length(self, prompt_ids: Tensor, prompt_mask: Tensor) -> Tensor:
+        """What the decoder reads of the prompts, a few of similar length at a time; 0 where they are padding."""
+        lengths = prompt_mask.sum(1)
+        encoded = torch.zeros(*prompt_ids.shape, self.language_model.config.d_model)
+        for rows in lengths.argsort(stable=True).split(ENCODED_AT_ONCE):
+            width = lengths[rows].max()
+            encoded[rows, :width] = self._encode(prompt_ids[rows, :width], prompt_mask[rows, :width])[0]
+        return encoded
 
     def _shifted(self, ids: Tensor) -> Tensor:
         """What the decoder reads to predict `ids`: the start token, then all but the last."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from detox import params
+from detox import linear, params
 from detox.errors import InputError
 
 
@@ -23,6 +23,7 @@ class Classifier:
         self.model = AutoModelForSequenceClassification.from_pretrained(
             path, dtype=torch.float32, use_safetensors=True
         ).eval()
+        linear.freeze(self.model)
         labels = self.model.config.label2id
         if p.toxic_label not in labels:
             known = ", ".join(sorted(labels, key=labels.__getitem__))
