@@ -1,5 +1,6 @@
 """A stage that is killed anywhere and run again ends in the bytes of one that ran through, and leaves nothing else."""
 
+import json
 import os
 import shutil
 import signal
@@ -11,8 +12,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from forks import forked
 from projects import contents, write_params
+from tiny import PPO
 
+from detox import checkpoints, processes
 from stages import summarize, train_ppo
 
 pytest_plugins = ["models", "projects"]
@@ -31,21 +35,6 @@ def project(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     write_params()
     yield
     shutil.rmtree(".resume", ignore_errors=True)
-
-
-def forked(run: Callable[[], object]) -> int:
-    """How a process that runs this ends: its exit code, or minus the signal that killed it."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            run()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code if isinstance(stop.code, int) else 1
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def stopped(stage: ModuleType, when: Callable[[str, Any], bool], number: int = signal.SIGKILL) -> int:
@@ -110,3 +99,68 @@ def test_a_stage_killed_before_any_change_of_a_file_ends_in_the_same_bytes(stage
             break
         assert finish(stage) == whole, number
     assert number > 30
+
+
+@every_stage
+def test_sigterm_is_exit_code_143_and_the_state_of_the_last_step_is_saved(
+    stage: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checkpoints are a hundred steps apart, so that only the signal writes one."""
+    write_params(**rare_checkpoints())
+    whole = finish(stage)
+    keep, steps = checkpoints.Run.keep, count(1)
+
+    def keep_and_stop(run: checkpoints.Run, state: checkpoints.State) -> None:
+        keep(run, state)
+        if next(steps) == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def main() -> None:
+        checkpoints.Run.keep = keep_and_stop  # type: ignore[method-assign,assignment]
+        with processes.stoppable():
+            stage.main()
+
+    without_outs(stage)
+    assert forked(main) == 143
+    assert [path.name for path in Path(".resume").rglob("step_*")] == ["step_000001"]
+    assert finish(stage) == whole
+
+
+def rare_checkpoints() -> dict[str, Any]:
+    """Sections of params.yaml with a hundred steps, or batches, between checkpoints."""
+    summarize = json.loads(Path("params.json").read_text())["summarize"]
+    return {"ppo": PPO | {"checkpoint_every": 100}, "summarize": summarize | {"checkpoint_every": 100}}
+
+
+def test_changed_parameters_start_afresh() -> None:
+    """The state of the first run stays, for the day on which its parameters come back."""
+    changed = PPO | {"learning_rate": 0.02}
+    first = finish(train_ppo)
+    write_params(ppo=changed)
+    second = finish(train_ppo)
+    assert first != second
+    write_params()
+    assert stopped(train_ppo, commit_of(2)) == -signal.SIGKILL
+    write_params(ppo=changed)
+    without_outs(train_ppo)
+    train_ppo.main()
+    assert contents(*OUTS[train_ppo]) == second
+    assert len(list(Path(".resume").rglob("step_000001"))) == 1
+    write_params()
+    assert finish(train_ppo) == first
+
+
+def test_a_copy_of_the_repository_finds_the_state_by_dvc_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `dvc exp run --temp` makes one for each run, with DVC_ROOT naming the repository."""
+    root, whole = Path.cwd(), finish(train_ppo)
+    monkeypatch.setenv("DVC_ROOT", str(root))
+    for name in ("first", "second"):
+        shutil.copytree(root, tmp_path / name, ignore=shutil.ignore_patterns(".resume"))
+        monkeypatch.chdir(tmp_path / name)
+        without_outs(train_ppo)
+        if name == "first":
+            assert stopped(train_ppo, commit_of(2)) == -signal.SIGKILL
+            assert list((root / ".resume").rglob("step_000001"))
+    train_ppo.main()
+    assert contents(*OUTS[train_ppo]) == whole
+    assert not list((root / ".resume").rglob("step_*"))
