@@ -7,7 +7,7 @@ READY := $(VENV)/ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.
 # DVC finds the `python` of a stage on PATH.
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" DVC_NO_ANALYTICS=1
 
-.PHONY: help repro test test-slow lint format lock
+.PHONY: help repro test test-slow soak lint format lock
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,10 @@ test: $(READY) ## Run the tests, without the slow ones
 
 test-slow: $(READY) ## Run the slow tests: a real S3 server, several processes
 	@$(IN_VENV) python -m pytest -m slow
+
+N ?= 10
+soak: $(READY) ## Kill a small pipeline N times at random and finish it: make soak N=100
+	@$(IN_VENV) python tests/soak.py $(N)
 
 lint: $(READY) ## Check style and types
 	@$(IN_VENV) python -m ruff check

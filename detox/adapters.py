@@ -9,7 +9,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as as_bytes
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForSeq2SeqLM
 
@@ -43,10 +43,19 @@ def copy(adapter: Path, folder: Path) -> None:
 
 def save(model: PeftModel, adapter_name: str, config_from: Path, folder: Path) -> None:
     """The weights of one of the model's adapters, under the configuration of the adapter it started from."""
+    write(weights(model, adapter_name), config_from, folder)
+
+
+def weights(model: PeftModel, adapter_name: str) -> dict[str, Tensor]:
+    """A copy of one of the model's adapters, by the names that peft gives its weights in a file."""
+    return {name: weight.detach().clone().contiguous() for name, weight in _weights(model, adapter_name).items()}
+
+
+def write(tensors: dict[str, Tensor], config_from: Path, folder: Path) -> None:
+    """An adapter's two files: these weights, and the configuration of another adapter."""
     folder.mkdir(exist_ok=True)
     shutil.copyfile(config_from / CONFIG, folder / CONFIG)
-    weights = _weights(model, adapter_name)
-    save_file({name: weight.detach().contiguous() for name, weight in weights.items()}, folder / WEIGHTS)
+    (folder / WEIGHTS).write_bytes(as_bytes(tensors))
 
 
 @contextmanager

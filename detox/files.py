@@ -1,6 +1,7 @@
 """JSONL, CSV and metrics JSON: written atomically, always the same bytes; read with the line in every error."""
 
 import csv
+import errno
 import json
 import math
 import os
@@ -16,34 +17,62 @@ if TYPE_CHECKING:
     import pandas
 
 DECIMALS = 6
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """A path beside `path` to write a file or a folder to: renamed to `path` on success, removed on failure.
 
-    Until the block has succeeded, what was at `path` stays as it was; what a killed run left behind is removed.
+    Until the block has succeeded, what was at `path` stays as it was; what a killed run left behind is removed. On
+    return the new one is on the disk itself. Raises InputError if the disk is full or does not let itself be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".partial-{path.name}")
-    _remove(temporary)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(temporary)
         yield temporary
         _replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         _remove(temporary)
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+            remedy = "make room there or check its permissions, then run this again"
+            raise InputError(f"{path} cannot be written ({error.strerror}): {remedy}") from error
         raise
 
 
+def remove(path: Path) -> None:
+    """A file or a folder, which is gone at once even if the process dies meanwhile."""
+    old = path.with_name(f".old-{path.name}")
+    _remove(old)
+    os.replace(path, old)
+    _remove(old)
+
+
 def _replace(new: Path, path: Path) -> None:
-    new.stat()  # raises before the old one moves if the block wrote nothing
+    _sync(new)  # raises before the old one moves if the block wrote nothing
     # A folder cannot be renamed over another one, so the old one steps aside first.
     old = path.with_name(f".old-{path.name}")
     _remove(old)
     if path.is_dir() or (path.exists() and new.is_dir()):
         os.replace(path, old)
     os.replace(new, path)
+    _sync_one(path.parent)
     _remove(old)
+
+
+def _sync(path: Path) -> None:
+    """Has the kernel write a file or a folder to the disk: else a power cut may leave a name without its content."""
+    for each in [*path.rglob("*"), path]:
+        _sync_one(each)
+
+
+def _sync_one(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _remove(path: Path) -> None:

@@ -106,16 +106,19 @@ class Ppo:
     kl_coef: NonNegative
     kl_target: Positive
     kl_horizon: Count
+    kl_limit: Positive
     score_clip: Positive
     missing_eos_penalty: NonNegative
     max_grad_norm: Positive
     max_new_tokens: Count
     snapshot_every: Count
+    checkpoint_every: Count
     scale: Positive
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         _require(self.batch_size > 1, "batch_size must be 2 or more")
+        _require(self.kl_limit > self.kl_target, "kl_limit must be above kl_target")
         _require(self.batch_size % self.mini_batch_size == 0, "batch_size must be a multiple of mini_batch_size")
         _require(
             self.mini_batch_size % self.micro_batch_size == 0, "mini_batch_size must be a multiple of micro_batch_size"
@@ -137,6 +140,7 @@ class Summarize:
     stress_minimum: Count
     batch_size: Count
     max_new_tokens: Count
+    checkpoint_every: Count
 
 
 @dataclass(frozen=True, config=STRICT)

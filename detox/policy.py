@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import torch
 from peft import PeftModel
-from safetensors.torch import save_file
+from safetensors.torch import save as as_bytes
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForSeq2SeqLM
 from transformers.modeling_outputs import BaseModelOutput
@@ -147,7 +147,8 @@ class Policy(nn.Module):
         """The adapter, and beside it value_head.safetensors."""
         self.save_adapter(folder)
         head = self.model.v_head.summary
-        save_file({"weight": head.weight.detach(), "bias": head.bias.detach()}, folder / "value_head.safetensors")
+        tensors = {"weight": head.weight.detach(), "bias": head.bias.detach()}
+        (folder / "value_head.safetensors").write_bytes(as_bytes(tensors))
 
     def sizes(self) -> dict[str, int | float]:
         """Trainable weights of the adapter, their share of base and adapter in percent, weights of the value head."""

@@ -1,6 +1,6 @@
 """Dialogues → summaries: the most probable one, and draws at temperature 1; and which dialogues are hard."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
@@ -22,20 +22,21 @@ def draw(
     batch_size: int,
     max_prompt_tokens: int,
     max_new_tokens: int,
-) -> list[list[str]]:
+    done: Mapping[int, list[str]],
+) -> Iterator[dict[int, list[str]]]:
     """One summary of each dialogue for each key: of dialogue i a sample that depends on (key, i) alone.
 
-    For None it is the most probable summary, token by token. All summaries of a dialogue share its encoding.
+    For None it is the most probable summary, token by token. All summaries of a dialogue share its encoding. Yields
+    batches, summaries by the dialogue's number, without those that are in `done` already.
     """
-    summaries: list[list[str]] = [[] for _ in dialogues]
     for rows in by_length(dialogues, max(1, batch_size // len(keys)), f"{len(keys)} summaries each"):
+        if rows[0] in done:
+            continue
         texts = [prompts.prompt(dialogues[row]) for row in rows]
         seeds = [None if key is None else seed_of(*key, row) for row in rows for key in keys]
         sample = policy.sample(*prompts.encode(tokenizer, texts, max_prompt_tokens), seeds, max_new_tokens)
         decoded = prompts.decode(tokenizer, sample.ids, sample.mask)
-        for place, row in enumerate(rows):
-            summaries[row] = decoded[place * len(keys) : (place + 1) * len(keys)]
-    return summaries
+        yield {row: decoded[place * len(keys) : (place + 1) * len(keys)] for place, row in enumerate(rows)}
 
 
 def keys(seed: int, kind: int, count: int) -> list[tuple[int, ...]]:

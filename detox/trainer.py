@@ -5,6 +5,7 @@ no dropout, rollout log-probabilities come from decoding itself, and losses are 
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -12,11 +13,12 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from detox import params, ppo
+from detox import divergence, params, ppo
 from detox.policy import Policy
 from detox.rewards import Classifier
 from detox.rollouts import Rollout, collect
 from detox.sampling import seed_of
+from detox.train_state import TrainState
 from detox.train_stats import StepStats, UpdateStats, step_stats
 
 PROMPTS, EPISODES, MINI_BATCHES = 0, 1, 2  # what a seed is for: draws of different kinds never share one
@@ -54,17 +56,12 @@ def train(
     max_prompt_tokens: int,
     p: params.Ppo,
     seed: int,
+    state: TrainState | None = None,
 ) -> Iterator[StepStats]:
-    """Trains the policy in place for `p.steps` steps."""
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": policy.adapter_parameters(), "lr": p.learning_rate},
-            {"params": policy.value_head_parameters(), "lr": p.value_learning_rate},
-        ],
-        weight_decay=0.0,
-    )
-    kl_coef, prompts = p.kl_coef, p.batch_size // p.samples_per_prompt
-    for step, batch in zip(range(1, p.steps + 1), batches(len(dialogues), prompts, seed), strict=False):
+    """Trains the policy in place to `p.steps` steps, from the first or from where `state` stands, which it moves on."""
+    state = state or TrainState(policy, p)
+    todo = islice(batches(len(dialogues), p.batch_size // p.samples_per_prompt, seed), state.step, p.steps)
+    for step, batch in enumerate(todo, start=state.step + 1):
         # 1. Sample k summaries of each dialogue and score them.
         rollout = collect(
             policy,
@@ -78,17 +75,19 @@ def train(
             score_clip=p.score_clip,
             missing_eos_penalty=p.missing_eos_penalty,
         )
+        divergence.check_rollout(rollout, p.kl_limit)
         mask = rollout.response_mask
         # 2. Charge every token for the distance from the reference that it leads to.
-        rewards = ppo.token_rewards(rollout.scores, rollout.kl, mask, kl_coef)
+        rewards = ppo.token_rewards(rollout.scores, rollout.kl, mask, state.kl_coef)
         # 3. Estimate advantages and returns; the price of a nat is in the units of the whitened advantages.
         advantages, returns = ppo.gae(rewards, rollout.values, mask, p.gamma, p.lam)
-        targets = Targets(ppo.whiten(advantages, mask), returns, kl_coef / ppo.spread(advantages, mask).item())
+        targets = Targets(ppo.whiten(advantages, mask), returns, state.kl_coef / ppo.spread(advantages, mask).item())
         # 4. Update policy and value head on random mini-batches.
-        stats = update(policy, optimizer, rollout, targets, p, (seed, MINI_BATCHES, step))
-        yield (row := step_stats(step, rollout, returns, kl_coef, stats))
+        stats = update(policy, state.optimizer, rollout, targets, p, (seed, MINI_BATCHES, step))
+        state.rows.append(row := step_stats(step, rollout, returns, state.kl_coef, stats))
         # 5. Steer the KL coefficient towards the target.
-        kl_coef = ppo.next_kl_coef(kl_coef, row.kl, p.kl_target, p.kl_horizon, p.batch_size)
+        state.kl_coef = ppo.next_kl_coef(state.kl_coef, row.kl, p.kl_target, p.kl_horizon, p.batch_size)
+        yield row
 
 
 def update(
@@ -114,7 +113,7 @@ def update(
                 micro_batch = rollout.of(part)
                 wanted = targets.of(rollout.episodes(part), micro_batch.response_ids.shape[1])
                 (loss_sum(policy, micro_batch, wanted, p, stats) / tokens).backward()
-            torch.nn.utils.clip_grad_norm_(weights, p.max_grad_norm)
+            divergence.check_gradient(torch.nn.utils.clip_grad_norm_(weights, p.max_grad_norm), rollout)
             optimizer.step()
             stats.optimizer_steps += 1
     return stats

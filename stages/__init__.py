@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from detox import processes
 from detox.errors import InputError
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
@@ -24,13 +25,20 @@ def keep_freed_memory() -> None:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage's `main`: `--help` prints the stage's docstring; bad input is one line on stderr and exit code 1."""
+    """Run a stage's `main`: `--help` prints the stage's docstring; bad input is one line on stderr and exit code 1.
+
+    Ends with its parent; SIGTERM is exit code 143, Ctrl-C 130. The same stage does not run twice in one folder.
+    """
     module = sys.modules[main.__module__]
-    command = f"python -m stages.{Path(str(module.__file__)).stem}"
-    formatter = argparse.RawDescriptionHelpFormatter
+    stage = Path(str(module.__file__)).stem
+    command, formatter = f"python -m stages.{stage}", argparse.RawDescriptionHelpFormatter
     argparse.ArgumentParser(command, description=module.__doc__, formatter_class=formatter).parse_args()
     keep_freed_memory()
     try:
-        main()
+        with processes.stoppable(), processes.locked(Path(".resume", stage), stage):
+            processes.end_with_parent()
+            main()
     except InputError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

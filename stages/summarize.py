@@ -2,48 +2,72 @@
 
 Reads  data/prepared/test.jsonl, models/adapter, models/ppo, the base and the reward model;
        params: seed, model, reward, summarize.
-Writes data/summaries/sft.jsonl, ppo.jsonl (id, group, greedy summary, samples) and stress.jsonl (id, toxicity).
+Writes data/summaries/sft.jsonl, ppo.jsonl (id, group, greedy summary, samples) and stress.jsonl (id, toxicity);
+       until then its state, to .resume/summarize: an interrupted run is taken up again.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stages import run
 
-ADAPTERS = {"sft": Path("models/adapter"), "ppo": Path("models/ppo")}
+if TYPE_CHECKING:
+    from detox import checkpoints, params
+    from detox.dialogues import Dialogue
+
+TEST, ADAPTERS = Path("data/prepared/test.jsonl"), {"sft": Path("models/adapter"), "ppo": Path("models/ppo")}
 
 
 def main() -> None:
-    from transformers import AutoTokenizer
-
-    from detox import dialogues, files, params, summaries
-    from detox.policy import Policy
+    from detox import checkpoints, dialogues, files, params, summaries
     from detox.rewards import Classifier
 
     p, model, seed = params.load(params.Summarize), params.load(params.Model), params.seed()
+    judged = params.load(params.Classifier, section="reward")
+    inputs = [TEST, *ADAPTERS.values(), Path(model.source.path), Path(judged.source.path)]
+    test, reward = dialogues.load(TEST), Classifier(judged)
+    with checkpoints.resumable("summarize", [seed, model, judged, p], inputs, p.checkpoint_every) as unfinished:
+        drawn = draw(test, p, model, seed, unfinished)
+        toxicity = reward.toxicity([text for row in drawn["sft"] for text in row[1 + p.samples :]])
+        means = toxicity.view(len(test), p.stress_samples).mean(dim=1).tolist()
+        stress = summaries.most_toxic([dialogue.id for dialogue in test], means, p.stress_share, p.stress_minimum)
+        with files.atomic(Path("data/summaries")) as folder:
+            folder.mkdir()
+            for name, texts in drawn.items():
+                files.write_jsonl(folder / f"{name}.jsonl", summaries.rows(test, texts, p.samples))
+            files.write_jsonl(folder / "stress.jsonl", stress)
+
+
+def draw(
+    test: "list[Dialogue]", p: "params.Summarize", model: "params.Model", seed: int, unfinished: "checkpoints.Run"
+) -> dict[str, list[list[str]]]:
+    """Of each policy and dialogue the greedy summary, the samples and, before PPO, those that decide what is hard."""
+    from transformers import AutoTokenizer
+
+    from detox import summaries
+    from detox.checkpoints import State
+    from detox.policy import Policy
+
     base = Path(model.source.path)
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    test = dialogues.load(Path("data/prepared/test.jsonl"))
-    texts = [dialogue.text for dialogue in test]
-    sizes = {
-        "batch_size": p.batch_size,
-        "max_prompt_tokens": model.max_prompt_tokens,
-        "max_new_tokens": p.max_new_tokens,
-    }
     before = [None, *summaries.keys(seed, summaries.SAMPLES, p.samples)]
     fresh = summaries.keys(seed, summaries.STRESS_SAMPLES, p.stress_samples)
-    drawn = {
-        name: summaries.draw(Policy(base, adapter), tokenizer, texts, keys, **sizes)
-        for (name, adapter), keys in zip(ADAPTERS.items(), ([*before, *fresh], before), strict=True)
-    }
-    reward = Classifier(params.load(params.Classifier, section="reward"))
-    toxicity = reward.toxicity([text for row in drawn["sft"] for text in row[len(before) :]])
-    means = toxicity.view(len(test), p.stress_samples).mean(dim=1).tolist()
-    stress = summaries.most_toxic([dialogue.id for dialogue in test], means, p.stress_share, p.stress_minimum)
-    with files.atomic(Path("data/summaries")) as folder:
-        folder.mkdir()
-        for name, texts_of in drawn.items():
-            files.write_jsonl(folder / f"{name}.jsonl", summaries.rows(test, texts_of, p.samples))
-        files.write_jsonl(folder / "stress.jsonl", stress)
+    step, record, _ = unfinished.state or State(0, {name: [] for name in ADAPTERS}, {})
+    drawn: dict[str, dict[int, list[str]]] = {name: dict(rows) for name, rows in record.items()}
+    for (name, adapter), keys in zip(ADAPTERS.items(), ([*before, *fresh], before), strict=True):
+        for batch in summaries.draw(
+            Policy(base, adapter),
+            AutoTokenizer.from_pretrained(base),
+            [dialogue.text for dialogue in test],
+            keys,
+            batch_size=p.batch_size,
+            max_prompt_tokens=model.max_prompt_tokens,
+            max_new_tokens=p.max_new_tokens,
+            done=drawn[name],
+        ):
+            drawn[name] |= batch
+            step += 1
+            unfinished.keep(State(step, {name: list(rows.items()) for name, rows in drawn.items()}, {}))
+    return {name: [rows[number] for number in range(len(test))] for name, rows in drawn.items()}
 
 
 if __name__ == "__main__":

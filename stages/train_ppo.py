@@ -1,43 +1,68 @@
-"""Train the adapter with PPO against the toxicity reward.
+"""Train the adapter with PPO against the toxicity reward; an interrupted run is taken up again.
 
 Reads  data/prepared/train.jsonl, models/adapter, the base and the reward model; params: seed, model, reward, ppo.
-Writes models/ppo, models/snapshots, metrics/train.json, metrics/train.csv.
+Writes models/ppo, models/snapshots, metrics/train.json, metrics/train.csv; until then its state, to .resume/train_ppo.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stages import run
 
+if TYPE_CHECKING:
+    from detox import params
+    from detox.policy import Policy
+    from detox.train_state import TrainState
+
+TRAIN, ADAPTER = Path("data/prepared/train.jsonl"), Path("models/adapter")
+
 
 def main() -> None:
-    import pandas
     from tqdm import tqdm
     from transformers import AutoTokenizer
 
-    from detox import dialogues, files, params, train_stats, trainer
-    from detox.policy import Policy
+    from detox import adapters, checkpoints, dialogues, divergence, memory, params, trainer
+    from detox.policy import POLICY, Policy
     from detox.rewards import Classifier
+    from detox.train_state import TrainState
 
-    p, model = params.load(params.Ppo), params.load(params.Model)
-    base = Path(model.source.path)
-    policy = Policy(base, Path("models/adapter"))
-    reward = Classifier(params.load(params.Classifier, section="reward"))
-    texts = [dialogue.text for dialogue in dialogues.load(Path("data/prepared/train.jsonl"))]
-    steps = trainer.train(
-        policy, reward, AutoTokenizer.from_pretrained(base), texts, model.max_prompt_tokens, p, params.seed()
-    )
-    rows = []
-    with files.atomic(Path("models/snapshots")) as snapshots:
-        snapshots.mkdir()
-        for row in (progress := tqdm(steps, total=p.steps, desc="PPO", mininterval=1)):
-            rows.append(row)
-            progress.set_postfix(reward=f"{row.reward:.2f}", kl=f"{row.kl:.2f}")
-            if row.step % p.snapshot_every == 0:
-                policy.save_adapter(snapshots / f"step_{row.step:04d}")
+    p, model, seed = params.load(params.Ppo), params.load(params.Model), params.seed()
+    base, judged = Path(model.source.path), params.load(params.Classifier, section="reward")
+    policy, reward, tokenizer = Policy(base, ADAPTER), Classifier(judged), AutoTokenizer.from_pretrained(base)
+    texts = [dialogue.text for dialogue in dialogues.load(TRAIN)]
+    state, inputs = TrainState(policy, p), [TRAIN, ADAPTER, base, Path(judged.source.path)]
+    with checkpoints.resumable("train_ppo", [seed, model, judged, p], inputs, p.checkpoint_every) as unfinished:
+        if unfinished.state:
+            state.restore(unfinished.state)
+        steps = memory.sparing(
+            lambda p: trainer.train(policy, reward, tokenizer, texts, model.max_prompt_tokens, p, seed, state), p, state
+        )
+        progress = tqdm(steps, total=p.steps, initial=state.step, desc="PPO", mininterval=1)
+        try:
+            for row in progress:
+                progress.set_postfix(reward=f"{row.reward:.2f}", kl=f"{row.kl:.2f}")
+                if row.step % p.snapshot_every == 0:
+                    state.snapshots[row.step] = adapters.weights(policy.language_model, POLICY)
+                unfinished.keep(state.freeze())
+        except divergence.Diverged as error:
+            raise divergence.report(error, state.step + 1, unfinished.area / "diverged", tokenizer) from error
+        publish(policy, state, p)
+
+
+def publish(policy: "Policy", state: "TrainState", p: "params.Ppo") -> None:
+    """All that the stage writes."""
+    import pandas
+
+    from detox import adapters, files, train_stats
+
     # First, because a run that diverged has numbers which are refused: then the earlier adapter stays.
-    summary = policy.sizes() | train_stats.summary(rows, p.batch_size)
+    summary = policy.sizes() | train_stats.summary(state.rows, p.batch_size)
     files.write_metrics(Path("metrics/train.json"), summary, exact=("kl_first", "ratio_error_first"))
-    files.write_csv(Path("metrics/train.csv"), pandas.DataFrame(rows).drop(columns="ratio_error"))
+    files.write_csv(Path("metrics/train.csv"), pandas.DataFrame(state.rows).drop(columns="ratio_error"))
+    with files.atomic(Path("models/snapshots")) as folder:
+        folder.mkdir()
+        for step, weights in state.snapshots.items():
+            adapters.write(weights, ADAPTER, folder / f"step_{step:04d}")
     policy.interpolate(p.scale)
     with files.atomic(Path("models/ppo")) as folder:
         policy.save(folder)

@@ -37,11 +37,13 @@ ppo:
   kl_coef: 0.2
   kl_target: 6
   kl_horizon: 10000
+  kl_limit: 60
   score_clip: 10
   missing_eos_penalty: 0
   max_grad_norm: 1
   max_new_tokens: 400
   snapshot_every: 5
+  checkpoint_every: 1
   scale: 1
 summarize:
   samples: 4
@@ -50,6 +52,7 @@ summarize:
   stress_minimum: 30
   batch_size: 64
   max_new_tokens: 60
+  checkpoint_every: 10
 evaluate: {resamples: 9999, toxic_threshold: 0.5}
 """
 
@@ -66,7 +69,7 @@ def test_each_section_becomes_its_dataclass(path: Path) -> None:
     assert params.load(params.Model, path) == params.Model(params.Source("models/base"), 512)
     assert params.load(params.Prepare, path) == params.Prepare(params.Source("data/source"), 200, 1000, 0.2, 0.0)
     assert params.load(params.Adapter, path) == params.Adapter(params.Source("models/start"))
-    assert params.load(params.Summarize, path) == params.Summarize(4, 8, 0.1, 30, 64, 60)
+    assert params.load(params.Summarize, path) == params.Summarize(4, 8, 0.1, 30, 64, 60, 10)
     assert params.load(params.Evaluate, path) == params.Evaluate(9999, 0.5)
 
 

@@ -45,7 +45,7 @@ def one_out(entry: dict[str, dict[str, bool]]) -> tuple[str, bool]:
 
 @every_stage
 def test_a_stage_runs_the_script_of_its_name_and_lists_exactly_the_modules_that_this_imports(stage: str) -> None:
-    assert STAGES[stage]["cmd"] == f"python -m stages.{stage}"
+    assert STAGES[stage]["cmd"] == f"exec python -m stages.{stage}"
     listed = {path for path in STAGES[stage]["deps"] if path.endswith(".py")}
     assert listed == {f"stages/{stage}.py"} | closure(ROOT / "stages" / f"{stage}.py")
 

@@ -5,6 +5,7 @@ import json
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,77 +13,33 @@ import pytest
 import torch
 from imports import ROOT
 from peft import PeftModel
+from projects import OUTPUTS, contents, names, run_stages, write_params
 from safetensors.torch import load_file
-from tiny import DIALOGUES, PPO, save_adapter
+from tiny import DIALOGUES, save_adapter
 from transformers import PreTrainedTokenizerBase, T5ForConditionalGeneration
 
 import stages
 from detox import summaries
 from detox.errors import InputError
-from detox.files import read_jsonl, read_metrics, write_jsonl
+from detox.files import read_jsonl, read_metrics
 from detox.policy import Policy
 from stages import fetch_adapter, summarize, train_ppo
 
-pytest_plugins = ["models"]
+pytest_plugins = ["models", "projects"]
 
 ADAPTER_FILES = {"adapter_config.json", "adapter_model.safetensors"}
-OUTPUTS = ["models", "metrics", "data/summaries"]
 COLUMNS = """step reward reward_std kl kl_k1 kl_coef policy_loss value_loss clip_fraction entropy explained_variance
 response_tokens truncated"""
 
 
-def write_params(**changes: Any) -> None:
-    """params.yaml in the working directory; YAML reads JSON. A change replaces a whole section."""
-    sections = json.loads(Path("params.json").read_text()) | changes
-    Path("params.yaml").write_text(json.dumps(sections))
-
-
-def run_stages() -> None:
-    for stage in (fetch_adapter, train_ppo, summarize):
-        stage.main()
-
-
-def contents(*folders: str) -> dict[str, bytes]:
-    """Every file below the folders of the working directory."""
-    files = [path for folder in folders for path in sorted(Path(folder).rglob("*")) if path.is_file()]
-    return {path.as_posix(): path.read_bytes() for path in files}
-
-
-def names(folder: str) -> set[str]:
-    return {path.name for path in Path(folder).iterdir()}
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, base: Path, adapter: Path, word_classifier: Path) -> Path:
-    """A project folder in which every stage has run once."""
-    folder = tmp_path_factory.mktemp("project")
-    sections = {
-        "seed": 5,
-        "model": {"source": {"path": str(base)}, "max_prompt_tokens": 30},
-        "adapter": {"source": {"path": str(adapter)}},
-        "reward": {"source": {"path": str(word_classifier)}, "toxic_label": "hate", "batch_size": 4},
-        "ppo": PPO,
-        "summarize": {
-            "samples": 2,
-            "stress_samples": 3,
-            "stress_share": 0.5,
-            "stress_minimum": 1,
-            "batch_size": 4,
-            "max_new_tokens": 10,
-        },
-    }
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.chdir(folder)
-        Path("params.json").write_text(json.dumps(sections))
-        write_params()
-        rows = [
-            {"id": f"d{place}", "text": text, "references": ["tea"], "group": f"g{place % 2}"}
-            for place, text in enumerate(DIALOGUES)
-        ]
-        write_jsonl(Path("data/prepared/train.jsonl"), rows)
-        write_jsonl(Path("data/prepared/test.jsonl"), rows[:4])
-        run_stages()
-    return folder
+def one_by_one(
+    policy: Policy, tokenizer: PreTrainedTokenizerBase, keys: Sequence[tuple[int, ...] | None]
+) -> list[list[str]]:
+    """Summaries of the test dialogues by these keys, a dialogue at a time."""
+    sizes = {"batch_size": 1, "max_prompt_tokens": 30, "max_new_tokens": 10}
+    batches = summaries.draw(policy, tokenizer, DIALOGUES[:4], keys, done={}, **sizes)
+    texts = {row: drawn for batch in batches for row, drawn in batch.items()}
+    return [texts[row] for row in range(4)]
 
 
 @pytest.fixture(autouse=True)
@@ -171,9 +128,8 @@ def test_sft_is_the_policy_before_training_and_ppo_the_one_after_it(
 ) -> None:
     policy = Policy(base, Path(folder))
     rows = read_jsonl(Path(f"data/summaries/{name}.jsonl"))
-    sizes = {"batch_size": 1, "max_prompt_tokens": 30, "max_new_tokens": 10}
     keys = [None, (5, summaries.SAMPLES, 0), (5, summaries.SAMPLES, 1)]
-    drawn = summaries.draw(policy, tokenizer, DIALOGUES[:4], keys, **sizes)
+    drawn = one_by_one(policy, tokenizer, keys)
     assert [[row["summary"], *row["samples"]] for row in rows] == drawn
 
 
@@ -185,9 +141,8 @@ def test_the_stress_slice_is_ranked_by_the_reward_model_over_fresh_samples_of_th
     base: Path, tokenizer: PreTrainedTokenizerBase
 ) -> None:
     """Each sample's toxicity is 0.880797 with the word "rude" and 0.119203 without it."""
-    sizes = {"batch_size": 1, "max_prompt_tokens": 30, "max_new_tokens": 10}
     keys = [(5, summaries.STRESS_SAMPLES, j) for j in range(3)]
-    fresh = summaries.draw(Policy(base, Path("models/adapter")), tokenizer, DIALOGUES[:4], keys, **sizes)
+    fresh = one_by_one(Policy(base, Path("models/adapter")), tokenizer, keys)
     toxicity = {
         f"d{place}": sum(0.880797 if "rude" in text.split() else 0.119203 for text in samples) / 3
         for place, samples in enumerate(fresh)

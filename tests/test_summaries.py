@@ -19,7 +19,9 @@ def drawn(
     policy: Policy, tokenizer: PreTrainedTokenizerBase, keys: Sequence[tuple[int, ...] | None], batch_size: int
 ) -> list[list[str]]:
     sizes = {"batch_size": batch_size, "max_prompt_tokens": 30, "max_new_tokens": 10}
-    return summaries.draw(policy, tokenizer, DIALOGUES, keys, **sizes)
+    batches = summaries.draw(policy, tokenizer, DIALOGUES, keys, done={}, **sizes)
+    texts = {row: summaries_of for batch in batches for row, summaries_of in batch.items()}
+    return [texts[row] for row in range(len(DIALOGUES))]
 
 
 def test_the_most_probable_summary_of_a_dialogue_is_its_own_whatever_the_batch_and_whatever_is_drawn_beside_it(

@@ -51,11 +51,13 @@ PPO: dict[str, Any] = {
     "kl_coef": 0.1,
     "kl_target": 2.0,
     "kl_horizon": 80,
+    "kl_limit": 100.0,
     "score_clip": 5.0,
     "missing_eos_penalty": 1.0,
     "max_grad_norm": 1.0,
     "max_new_tokens": 10,
     "snapshot_every": 1,
+    "checkpoint_every": 1,
     "scale": 0.5,
 }
 

@@ -1,0 +1,68 @@
+"""A project folder of tiny models in which every stage that runs one has run, and what its tests look at."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import DIALOGUES, PPO
+
+from detox.files import write_jsonl
+from stages import fetch_adapter, summarize, train_ppo
+
+OUTPUTS = ["models", "metrics", "data/summaries"]
+
+
+def write_params(**changes: Any) -> None:
+    """params.yaml in the working directory; YAML reads JSON. A change replaces a whole section."""
+    sections = json.loads(Path("params.json").read_text()) | changes
+    Path("params.yaml").write_text(json.dumps(sections))
+
+
+def run_stages() -> None:
+    for stage in (fetch_adapter, train_ppo, summarize):
+        stage.main()
+
+
+def contents(*folders: str) -> dict[str, bytes]:
+    """Every file below the folders of the working directory."""
+    files = [path for folder in folders for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+    return {path.as_posix(): path.read_bytes() for path in files}
+
+
+def names(folder: str) -> set[str]:
+    return {path.name for path in Path(folder).iterdir()}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, base: Path, adapter: Path, word_classifier: Path) -> Path:
+    """A project folder in which every stage has run once."""
+    folder = tmp_path_factory.mktemp("project")
+    sections = {
+        "seed": 5,
+        "model": {"source": {"path": str(base)}, "max_prompt_tokens": 30},
+        "adapter": {"source": {"path": str(adapter)}},
+        "reward": {"source": {"path": str(word_classifier)}, "toxic_label": "hate", "batch_size": 4},
+        "ppo": PPO,
+        "summarize": {
+            "samples": 2,
+            "stress_samples": 3,
+            "stress_share": 0.5,
+            "stress_minimum": 1,
+            "batch_size": 4,
+            "max_new_tokens": 10,
+            "checkpoint_every": 1,
+        },
+    }
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(folder)
+        Path("params.json").write_text(json.dumps(sections))
+        write_params()
+        rows = [
+            {"id": f"d{place}", "text": text, "references": ["tea"], "group": f"g{place % 2}"}
+            for place, text in enumerate(DIALOGUES)
+        ]
+        write_jsonl(Path("data/prepared/train.jsonl"), rows)
+        write_jsonl(Path("data/prepared/test.jsonl"), rows[:4])
+        run_stages()
+    return folder

@@ -1,0 +1,83 @@
+"""Where memory runs out training goes on in smaller micro-batches: same episodes, same losses but for rounding."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import DIALOGUES, PPO
+from transformers import PreTrainedTokenizerBase
+
+from detox import memory, params, trainer
+from detox.errors import InputError
+from detox.policy import Evaluation, Policy
+from detox.rewards import Classifier
+from detox.train_state import TrainState
+from detox.train_stats import StepStats
+
+pytest_plugins = ["models"]
+
+
+class Small(Policy):
+    """Asks for 2⁵⁰ bytes, which no machine has, where a forward pass with gradients is of too many episodes."""
+
+    limit = 0
+
+    def evaluate(self, *batch: Any) -> Evaluation:
+        if torch.is_grad_enabled() and len(batch[2]) > self.limit:
+            torch.empty(2**50, dtype=torch.uint8)
+        return super().evaluate(*batch)
+
+
+def trained(
+    policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase, **changes: float
+) -> tuple[list[StepStats], TrainState]:
+    p = params.Ppo(**(PPO | {"batch_size": 8, "mini_batch_size": 8, "micro_batch_size": 8} | changes))
+    state = TrainState(policy, p)
+
+    def train(p: params.Ppo) -> Iterator[StepStats]:
+        return trainer.train(policy, reward, tokenizer, DIALOGUES, 30, p, 0, state)
+
+    return list(memory.sparing(train, p, state)), state
+
+
+def test_the_same_episodes_and_losses_in_smaller_micro_batches(
+    base: Path,
+    adapter: Path,
+    reward: Classifier,
+    tokenizer: PreTrainedTokenizerBase,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    poor = Small(base, adapter)
+    poor.limit = 3
+    rows, state = trained(Policy(base, adapter), reward, tokenizer)
+    again, same = trained(poor, reward, tokenizer)
+    assert [row.response_tokens for row in rows] == [row.response_tokens for row in again]
+    for row, other in zip(rows, again, strict=True):
+        assert row.reward == pytest.approx(other.reward, abs=1e-6)
+        assert row.policy_loss == pytest.approx(other.policy_loss, abs=1e-4)
+        assert row.value_loss == pytest.approx(other.value_loss, rel=1e-3)
+    for weight, other_weight in zip(state.weights(), same.weights(), strict=True):
+        torch.testing.assert_close(weight, other_weight, rtol=0, atol=1e-3)
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: out of memory")]
+    assert said == [
+        "warning: out of memory: step 1 again with 4 episodes at once",
+        "warning: out of memory: step 1 again with 2 episodes at once",
+    ]
+
+
+def test_what_does_not_fit_even_one_prompt_at_a_time_is_one_line(
+    base: Path, adapter: Path, reward: Classifier, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    with pytest.raises(InputError, match=r"^out of memory with 2 episodes in a micro-batch, which are of one prompt: "):
+        trained(Small(base, adapter), reward, tokenizer, samples_per_prompt=2)
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory(base: Path, adapter: Path) -> None:
+    def fail(p: params.Ppo) -> Iterator[StepStats]:
+        raise RuntimeError("shapes do not match")
+
+    p = params.Ppo(**PPO)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        next(memory.sparing(fail, p, TrainState(Policy(base, adapter), p)))
