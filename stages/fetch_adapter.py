@@ -10,9 +10,10 @@ from stages import run
 
 
 def main() -> None:
-    from detox import adapters, files, params
+    from detox import adapters, files, params, sources
 
-    source, base = Path(params.load(params.Adapter).source.path), Path(params.load(params.Model).source.path)
+    source = sources.local(params.load(params.Adapter).source)
+    base = sources.local(params.load(params.Model).source)
     adapters.check(source, base)
     with files.atomic(Path("models/adapter")) as folder:
         adapters.copy(source, folder)

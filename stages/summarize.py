@@ -15,12 +15,12 @@ ADAPTERS = {"sft": Path("models/adapter"), "ppo": Path("models/ppo")}
 def main() -> None:
     from transformers import AutoTokenizer
 
-    from detox import dialogues, files, params, summaries
+    from detox import dialogues, files, params, sources, summaries
     from detox.policy import Policy
     from detox.rewards import Classifier
 
     p, model, seed = params.load(params.Summarize), params.load(params.Model), params.seed()
-    base = Path(model.source.path)
+    base = sources.local(model.source)
     tokenizer = AutoTokenizer.from_pretrained(base)
     test = dialogues.load(Path("data/prepared/test.jsonl"))
     texts = [dialogue.text for dialogue in test]

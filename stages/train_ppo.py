@@ -14,12 +14,12 @@ def main() -> None:
     from tqdm import tqdm
     from transformers import AutoTokenizer
 
-    from detox import dialogues, files, params, train_stats, trainer
+    from detox import dialogues, files, params, sources, train_stats, trainer
     from detox.policy import Policy
     from detox.rewards import Classifier
 
     p, model = params.load(params.Ppo), params.load(params.Model)
-    base = Path(model.source.path)
+    base = sources.local(model.source)
     policy = Policy(base, Path("models/adapter"))
     reward = Classifier(params.load(params.Classifier, section="reward"))
     texts = [dialogue.text for dialogue in dialogues.load(Path("data/prepared/train.jsonl"))]

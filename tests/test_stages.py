@@ -5,6 +5,7 @@ import json
 import platform
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from imports import ROOT
 from peft import PeftModel
 from safetensors.torch import load_file
-from tiny import DIALOGUES, PPO, save_adapter
+from tiny import DIALOGUES, PPO, save_adapter, source_of
 from transformers import PreTrainedTokenizerBase, T5ForConditionalGeneration
 
 import stages
@@ -37,6 +38,11 @@ def write_params(**changes: Any) -> None:
     Path("params.yaml").write_text(json.dumps(sections))
 
 
+def pinned(path: Path) -> dict[str, Any]:
+    """The source, as params.yaml writes it."""
+    return asdict(source_of(path))
+
+
 def run_stages() -> None:
     for stage in (fetch_adapter, train_ppo, summarize):
         stage.main()
@@ -58,9 +64,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory, base: Path, adapter: Path
     folder = tmp_path_factory.mktemp("project")
     sections = {
         "seed": 5,
-        "model": {"source": {"path": str(base)}, "max_prompt_tokens": 30},
-        "adapter": {"source": {"path": str(adapter)}},
-        "reward": {"source": {"path": str(word_classifier)}, "toxic_label": "hate", "batch_size": 4},
+        "model": {"source": pinned(base), "max_prompt_tokens": 30},
+        "adapter": {"source": pinned(adapter)},
+        "reward": {"source": pinned(word_classifier), "toxic_label": "hate", "batch_size": 4},
         "ppo": PPO,
         "summarize": {
             "samples": 2,
@@ -222,7 +228,7 @@ def misfit(base: Path, folder: Path) -> None:
 def test_an_adapter_that_does_not_fit_is_refused_and_every_output_stays_as_it_was(base: Path, tmp_path: Path) -> None:
     before = contents(*OUTPUTS)
     misfit(base, tmp_path / "misfit")
-    write_params(adapter={"source": {"path": str(tmp_path / "misfit")}})
+    write_params(adapter={"source": pinned(tmp_path / "misfit")})
     with pytest.raises(InputError, match="does not fit the base"):
         fetch_adapter.main()
     assert contents(*OUTPUTS) == before
@@ -246,7 +252,7 @@ def test_training_stops_at_an_adapter_that_does_not_fit_and_every_output_stays_a
 def test_a_failure_halfway_leaves_the_earlier_outputs_and_no_scraps(word_classifier: Path) -> None:
     """The policies have summarised when the unknown label is noticed."""
     before = contents(*OUTPUTS)
-    write_params(reward={"source": {"path": str(word_classifier)}, "toxic_label": "toxic", "batch_size": 4})
+    write_params(reward={"source": pinned(word_classifier), "toxic_label": "toxic", "batch_size": 4})
     with pytest.raises(InputError, match="no label 'toxic'"):
         summarize.main()
     assert contents(*OUTPUTS) == before
@@ -254,12 +260,11 @@ def test_a_failure_halfway_leaves_the_earlier_outputs_and_no_scraps(word_classif
 
 
 def test_bad_input_is_one_line_and_exit_status_1(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    write_params(adapter={"source": {"path": str(tmp_path / "nothing")}})
+    write_params(adapter={"source": pinned(tmp_path / "nothing")})
     monkeypatch.setattr(sys, "argv", ["fetch_adapter"])
     with pytest.raises(SystemExit) as stop:
         stages.run(fetch_adapter.main)
-    path = tmp_path / "nothing" / "adapter_config.json"
-    assert stop.value.code == f"error: {path} does not exist: check the source's path in params.yaml"
+    assert stop.value.code == f"error: {tmp_path / 'nothing'} does not exist: check the source's path in params.yaml"
 
 
 @pytest.mark.parametrize("stage", [fetch_adapter, train_ppo, summarize])
