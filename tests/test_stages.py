@@ -159,7 +159,7 @@ def test_the_table_of_training_has_a_row_a_step_and_a_column_a_figure() -> None:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == COLUMNS.split()
     assert [row["step"] for row in rows] == ["1", "2"]
-    assert names("metrics") == {"train.csv", "train.json"}
+    assert names("metrics") == {"adapter.json", "train.csv", "train.json"}
 
 
 def test_summaries_stand_in_test_order_with_one_greedy_text_and_the_samples() -> None:
@@ -206,7 +206,7 @@ def test_the_stress_slice_is_ranked_by_the_reward_model_over_fresh_samples_of_th
 
 def test_a_second_run_gives_the_same_bytes_whatever_the_state_of_torchs_generator() -> None:
     before = contents(*OUTPUTS)
-    assert len(before) == 2 + 3 + 2 * 2 + 2 + 3
+    assert len(before) == 2 + 3 + 2 * 2 + 3 + 3
     torch.manual_seed(123)
     run_stages()
     assert contents(*OUTPUTS) == before
