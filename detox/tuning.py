@@ -60,7 +60,7 @@ def tune(
         model=model,
         args=_arguments(checkpoints, p, len(examples), bool(dev), seed),
         train_dataset=examples,
-        eval_dataset=held_out if dev else None,
+        eval_dataset=held_out if dev else None,  # type: ignore[arg-type]
         data_collator=DataCollatorForSeq2Seq(tokenizer, model=model),
         callbacks=[EarlyStoppingCallback(p.patience)] if dev else [],
     )

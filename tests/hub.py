@@ -42,11 +42,11 @@ class Hub:
     faults: dict[str, list[int | str]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
 
-    def add(self, name: str, files: Mapping[str, bytes] | Path) -> str:
-        """Adds a repository; its commit."""
+    def add(self, name: str, files: Mapping[str, bytes] | Path, commit: str | None = None) -> str:
+        """Adds a repository; its commit, which is of the files if none is given."""
         if isinstance(files, Path):
             files = {path.name: path.read_bytes() for path in files.iterdir()}
-        commit = hashlib.sha1(repr(sorted(files.items())).encode(), usedforsecurity=False).hexdigest()
+        commit = commit or hashlib.sha1(repr(sorted(files.items())).encode(), usedforsecurity=False).hexdigest()
         self.repositories[name] = Repository(dict(files), commit)
         return commit
 
