@@ -32,7 +32,8 @@ def main() -> None:
     with files.atomic(Path("models/adapter")) as folder:
         adapters.copy(source, folder)
     files.write_metrics(Path("metrics/adapter.json"), adapters.describe(source) | metrics)
-    shutil.rmtree(RESUME, ignore_errors=True)
+    if metrics:
+        shutil.rmtree(RESUME)
 
 
 if __name__ == "__main__":
