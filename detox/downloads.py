@@ -28,10 +28,9 @@ ADAPTER = ("adapter_config.json", sources.ADAPTER)
 def fetch(source: Source, folder: Path) -> None:
     """What the source names, in a new folder, weights as safetensors.
 
-    Raises InputError, having written nothing but the folder and the library's own cache, if the source is not pinned,
-    cannot be had, or is not what its pin says.
+    Raises InputError, having written nothing but the folder and the library's own cache, if the source, which must be
+    pinned, cannot be had or is not what its pin says.
     """
-    sources.check_pinned(source)
     raw(source, folder)
     if source.sha256 is not None:
         sources.check_digest(str(source.origin), folder, source)

@@ -10,9 +10,11 @@ from stages import run
 
 
 def main() -> None:
-    from detox import files, params
+    from detox import files, params, sources
 
     wanted = {source.path: source for source in params.sources().values() if source.remote}
+    for source in wanted.values():
+        sources.check_pinned(source)  # all of them, before hours of downloading
     with files.atomic(Path(params.DOWNLOADS)) as folder:
         folder.mkdir()
         for path, source in wanted.items():

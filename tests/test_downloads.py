@@ -199,6 +199,12 @@ def test_an_unpinned_repository_is_an_error_until_make_pin_has_written_its_newes
     assert project.run("detox.pins").stdout == "Every source is pinned already.\n"
 
 
+def test_nothing_is_downloaded_while_one_source_is_not_pinned(project: Project) -> None:
+    project.source("judge", origin="hf://ann/model")
+    assert project.error() == "hf://ann/model has no revision in params.yaml: run `make pin`"
+    assert project.hub.requests == []
+
+
 def test_an_adapter_comes_from_a_web_server_and_is_pinned_by_its_content(project: Project) -> None:
     project.hub.add("ann/lora", ADAPTER)
     origin = f"{project.hub.url}/files/ann/lora"
