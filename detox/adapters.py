@@ -1,5 +1,6 @@
 """LoRA adapters on disk: adapter_config.json and adapter_model.safetensors, checked against the base they belong to."""
 
+import math
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,12 @@ def check(adapter: Path, base: Path) -> None:
                 f"{adapter / WEIGHTS} does not fit the base {base}: {name} should be {wanted}, is {given}: "
                 "fetch the adapter that was trained on this base"
             )
+
+
+def describe(adapter: Path) -> dict[str, int]:
+    """Rank and number of weights of an adapter that has been checked."""
+    rank = LoraConfig.from_pretrained(str(adapter)).r
+    return {"rank": rank, "parameters": sum(math.prod(shape) for shape in _shapes(adapter / WEIGHTS).values())}
 
 
 def copy(adapter: Path, folder: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detox import files, sources
+from detox import corpora, files
 from detox.errors import InputError
 from detox.params import Prepare
 
@@ -44,12 +44,12 @@ def prepare(p: Prepare) -> tuple[dict[str, "Dataset"], Counter[str]]:
     where it is null, the part is the source's own file, cleaned by the same rule.
     """
     source = Path(p.source.path)
-    train, counts = _cleaned(sources.find(source, "train"), p)
+    train, counts = _cleaned(corpora.find(source, "train"), p)
     total = len(train)
     parts: dict[str, Dataset] = {}
     for name, fraction in (("test", p.test_fraction), ("dev", p.dev_fraction)):
         if fraction is None:
-            parts[name], more = _cleaned(sources.find(source, name), p)
+            parts[name], more = _cleaned(corpora.find(source, name), p)
             counts.update(more)
         else:
             train, parts[name] = cut(train, math.ceil(fraction * total))
@@ -94,7 +94,7 @@ def _letters(text: str) -> str:
 
 
 def _cleaned(path: Path, p: Prepare) -> tuple["Dataset", Counter[str]]:
-    rows, counts = clean(sources.read_source(path), p.min_characters, p.max_characters)
+    rows, counts = clean(corpora.read_source(path), p.min_characters, p.max_characters)
     if not len(rows):
         dropped = ", ".join(f"{counts[name]} {name}" for name in DROPPED)
         raise InputError(

@@ -3,6 +3,7 @@
 An unknown, missing, mistyped or out-of-range key is an InputError that names file, section and key.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Self, TypeVar
 
@@ -27,6 +28,13 @@ Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 Fraction = Annotated[float, Field(strict=True, ge=0, lt=1)]
 PositiveFraction = Annotated[float, Field(strict=True, gt=0, lt=1)]
 Text = Annotated[str, StringConstraints(min_length=1)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]  # a commit: branches and tags move
+
+TRAIN = "train"  # the origin of an adapter that is tuned here
+ORIGIN = rf"hf://(datasets/)?[\w.-]+/[\w.-]+|(s3|https?)://.+|{TRAIN}"
+DOWNLOADS = "downloads"  # what the stage fetch_sources writes
+SOURCES = ("model", "prepare", "adapter", "reward", "judge")  # the sections that have a source
 
 REMEDIES = {
     "missing": "is missing: add it",
@@ -39,9 +47,42 @@ Section = TypeVar("Section")
 
 @dataclass(frozen=True, config=STRICT)
 class Source:
-    """Where a model, an adapter or a data set comes from."""
+    """Where a model, an adapter or a data set lies in this project, where it comes from, and what pins it.
+
+    `origin` is null for files of one's own, `hf://owner/name` or `hf://datasets/owner/name` for a repository of the
+    Hugging Face hub, pinned by its `revision`; everything else is pinned by `sha256` (of one file, or of the manifest
+    of a folder: detox.sources.digest). `train` is an adapter that is tuned here, on the dialogues at `path`.
+    """
 
     path: Text
+    origin: Text | None = None
+    revision: Revision | None = None
+    sha256: Sha256 | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _require(
+            self.origin is None or re.fullmatch(ORIGIN, self.origin),
+            f"origin is {self.origin!r}, but must be null, hf://owner/name, hf://datasets/owner/name, s3://…, "
+            f"https://… or (for the adapter) {TRAIN}",
+        )
+        _require(self.revision is None or self.hub, "revision is for an origin of hf:// alone: set it to null")
+        _require(self.sha256 is None or not self.hub, "sha256 is not for an origin of hf://: pin its revision instead")
+        _require(
+            not self.remote or re.fullmatch(rf"{DOWNLOADS}/[\w-]+", self.path),
+            f"path must be {DOWNLOADS}/ and a name: the stage fetch_sources puts it there",
+        )
+        return self
+
+    @property
+    def hub(self) -> bool:
+        """Whether it comes from the Hugging Face hub."""
+        return self.origin is not None and self.origin.startswith("hf://")
+
+    @property
+    def remote(self) -> bool:
+        """Whether it is downloaded."""
+        return self.origin is not None and "://" in self.origin
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -71,10 +112,31 @@ class Prepare:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Tuning:
+    """The hyper-parameters of an adapter that is tuned here, under supervision."""
+
+    rank: Count
+    alpha: Count
+    dropout: Fraction
+    targets: Annotated[list[Text], Field(min_length=1)]
+    learning_rate: Positive
+    batch_size: Count
+    epochs: Count
+    patience: Count
+    max_summary_tokens: Count
+
+
+@dataclass(frozen=True, config=STRICT)
 class Adapter:
-    """The LoRA adapter that PPO starts from."""
+    """The LoRA adapter that PPO starts from; `tuning` is read only if it is made here."""
 
     source: Source
+    tuning: Tuning | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _require(self.source.origin != TRAIN or self.tuning, f"an adapter of the origin {TRAIN} needs tuning: add it")
+        return self
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -159,17 +221,31 @@ def load(cls: type[Section], path: Path = PARAMS, section: str | None = None) ->
     return _parse(cls, path, section or cls.__name__.lower())
 
 
+def sources(path: Path = PARAMS) -> dict[str, Source]:
+    """The source of every section that has one. Raises InputError for anything that Source does not allow."""
+    found = {section: _parse(Source, path, f"{section}.source") for section in SOURCES}
+    for section, source in found.items():
+        if source.origin == TRAIN and section != "adapter":
+            raise InputError(f"{path}: {section}.source.origin is {TRAIN}, which only an adapter can be: correct it")
+        if source.remote and any(other != source for other in found.values() if other.path == source.path):
+            raise InputError(f"{path}: {section}.source.path is another source's too: give it a name of its own")
+    return found
+
+
 def seed(path: Path = PARAMS) -> int:
     """The seed that every random draw derives from. Raises InputError unless it is a whole number, 0 or more."""
     return _parse(Whole, path, "seed")
 
 
 def _parse(kind: type[Section], path: Path, section: str) -> Section:
-    tree = _read(path)
-    if section not in tree:
-        raise InputError(f"{path}: '{section}' is missing: add it (the file has {', '.join(map(str, tree))})")
+    tree: object = _read(path)
+    for key in section.split("."):
+        if not isinstance(tree, dict) or key not in tree:
+            known = ", ".join(map(str, tree)) if isinstance(tree, dict) else "no keys"
+            raise InputError(f"{path}: '{section}' is missing: add it (the file has {known})")
+        tree = tree[key]
     try:
-        return TypeAdapter(kind).validate_python(tree[section])
+        return TypeAdapter(kind).validate_python(tree)
     except ValidationError as error:
         raise InputError("; ".join(_line(path, section, details) for details in error.errors())) from error
 
@@ -199,6 +275,6 @@ def _line(path: Path, section: str, error: ErrorDetails) -> str:
     return f"{path}: {key} is {error['input']!r}, but {error['msg'].replace('Input should', 'must')}{hint}"
 
 
-def _require(condition: bool, message: str) -> None:
+def _require(condition: object, message: str) -> None:
     if not condition:
         raise ValueError(message)

@@ -1,22 +1,27 @@
 """Summaries → scores. The only module that knows a classifier; it judges the summary alone, never the dialogue."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from detox import linear, params
+from detox import linear, params, sources
 from detox.errors import InputError
+
+SOFTMAX, SIGMOID = "single_label_classification", "multi_label_classification"  # problem_type in a config.json
 
 
 class Classifier:
-    """A softmax classifier of texts, one of whose labels, found by its name, means toxic."""
+    """A classifier of texts, one of whose labels, found by its name, means toxic.
+
+    Its labels exclude one another (softmax) or do not (sigmoid), as its configuration's problem_type says; where that
+    says nothing, they do.
+    """
 
     def __init__(self, p: params.Classifier):
-        """Loads model and tokenizer. Raises InputError if the folder is missing or has no such label."""
-        path = Path(p.source.path)
+        """Loads model and tokenizer. Raises InputError if they are missing, are no such classifier, lack the label."""
+        path = sources.local(p.source)
         if not (path / "config.json").is_file():
             raise InputError(f"{path} holds no classifier (no config.json): check the source's path in params.yaml")
         self.tokenizer = AutoTokenizer.from_pretrained(path)
@@ -24,7 +29,14 @@ class Classifier:
             path, dtype=torch.float32, use_safetensors=True
         ).eval()
         linear.freeze(self.model)
-        labels = self.model.config.label2id
+        config = self.model.config
+        self.kind = config.problem_type or SOFTMAX
+        if self.kind not in (SOFTMAX, SIGMOID) or (self.kind == SOFTMAX and config.num_labels < 2):
+            raise InputError(
+                f"{path} has the problem_type {config.problem_type} and {config.num_labels} label(s): "
+                f"choose a classifier with {SOFTMAX} and two labels or more, or with {SIGMOID}"
+            )
+        labels = config.label2id
         if p.toxic_label not in labels:
             known = ", ".join(sorted(labels, key=labels.__getitem__))
             raise InputError(f"{path} has no label {p.toxic_label!r}, it has {known}: set toxic_label to one of these")
@@ -32,8 +44,13 @@ class Classifier:
         self.batch_size = p.batch_size
 
     def margin(self, texts: Sequence[str]) -> Tensor:
-        """log p(not toxic) − log p(toxic) of each text, `[batch]`: of two labels, the difference of their logits."""
+        """log p(not toxic) − log p(toxic) of each text, `[batch]`.
+
+        The difference of two logits for two labels that exclude one another; minus the label's logit for a sigmoid.
+        """
         logits = self._logits(texts)
+        if self.kind == SIGMOID:
+            return -logits[:, self.toxic]
         others = torch.cat([logits[:, : self.toxic], logits[:, self.toxic + 1 :]], dim=1)
         return others.logsumexp(dim=1) - logits[:, self.toxic]
 

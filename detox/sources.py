@@ -1,87 +1,81 @@
-"""Reading a source of dialogues, every row of it checked.
+"""Sources: a base model, a classifier, an adapter or a corpus, pinned so that it can only be what it was.
 
-A source is a folder with `train` (and `test`, and `dev` or `validation`) as `.jsonl` or `.csv`, or one such file.
-Its columns: `id` or `fname`; `dialogue`; `summary` or `summary1`, `summary2`, …; `group` where scenarios are marked.
+A folder's digest is the SHA-256 of its manifest, which is what sha256sum prints for its files in the order of their
+paths: `find * -type f -not -path '*/.*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum` in it.
 """
 
-import re
-import reprlib
-from collections.abc import Mapping
+import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from detox import files
 from detox.errors import InputError
+from detox.params import TRAIN, Source
 
-if TYPE_CHECKING:
-    from datasets import Dataset
-
-STEMS = {"train": ("train",), "dev": ("dev", "validation"), "test": ("test",)}
-SUFFIXES = (".jsonl", ".csv")
+MODEL, ADAPTER = "model.safetensors", "adapter_model.safetensors"
+LEGACY = {"pytorch_model.bin": MODEL, "adapter_model.bin": ADAPTER}
 
 
-def find(source: Path, part: str) -> Path:
-    """The file of `source` that holds a part. Raises InputError if there is none, or more than one."""
-    remedy = "correct prepare.source.path"
-    if part != "train":
-        remedy += f" or set prepare.{part}_fraction to a number"
-    if source.is_file():
-        if part == "train":
-            return source
-        raise InputError(f"{source} is a single file without a {part} part: {remedy}")
-    if not source.is_dir():
-        raise InputError(f"{source} does not exist: {remedy}")
-    names = [stem + suffix for stem in STEMS[part] for suffix in SUFFIXES]
-    found = [source / name for name in names if (source / name).is_file()]
-    if not found:
-        raise InputError(f"{source} has no {' or '.join(names)}: {remedy}")
-    if len(found) > 1:
-        raise InputError(f"{source} has {' and '.join(path.name for path in found)}: keep one of them")
-    return found[0]
+def local(source: Source) -> Path:
+    """Where the source lies. Raises InputError unless it is there, pinned and, if it is one's own, unchanged."""
+    path = Path(source.path)
+    if not path.exists():
+        remedy = "run `dvc repro fetch_sources`" if source.remote else "check the source's path in params.yaml"
+        raise InputError(f"{path} does not exist: {remedy}")
+    check_pinned(source)
+    if source.origin is None:
+        check_digest(source.path, path, source)
+    return path
 
 
-def read_source(path: Path) -> "Dataset":
-    """All rows of a JSONL or CSV file, checked: columns id, text, references (a list), group.
+def check_pinned(source: Source) -> None:
+    """Raises InputError unless the source is pinned; an adapter that is tuned here needs no pin."""
+    key, pin = ("revision", source.revision) if source.hub else ("sha256", source.sha256)
+    if pin is None and source.origin != TRAIN:
+        raise InputError(f"{source.origin or source.path} has no {key} in params.yaml: run `make pin`")
 
-    Raises InputError, with the line, for a row that is malformed, lacks a column, holds something other than text,
-    has no summary, or uses the id of another dialogue. A blank dialogue is let through, to be dropped and counted.
+
+def check_digest(name: str, path: Path, source: Source) -> None:
+    """Raises InputError unless what lies at `path` is what the source's sha256 says."""
+    if (found := digest(path)) != source.sha256:
+        remedy = "set that to null and run `make pin` to accept it" if source.remote else "run `make pin` to accept it"
+        raise InputError(f"{name} has sha256 {found}, but params.yaml pins {source.sha256}: put it back, or {remedy}")
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's manifest, in hexadecimal; hidden files do not count."""
+    if path.is_file():
+        return _sha256(path)
+    files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
+    lines = [f"{_sha256(file)}  {name}\n" for name, file in sorted(files.items()) if "/." not in f"/{name}"]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def to_safetensors(folder: Path) -> None:
+    """Weights in `folder` that were saved by torch become safetensors, under the name that libraries expect.
+
+    Raises InputError for a file that holds anything but tensors; nothing in it is run.
     """
-    # Here and not at the top, because it takes seconds, and most of what imports this module reads no source.
-    from datasets import Dataset
-
-    texts: dict[str, str] = {}
-    rows = []
-    for line, row in files.numbered_rows(path):
-        record = _record(row, f"{path}, line {line}")
-        if texts.setdefault(record["id"], record["text"]) != record["text"]:
-            raise InputError(f"{path}, line {line}: id '{record['id']}' was another dialogue's: make ids unique")
-        rows.append(record)
-    if not rows:
-        raise InputError(f"{path} has no rows: it needs the columns id, dialogue and summary")
-    return Dataset.from_list(rows)
+    for name, new in LEGACY.items():
+        if (legacy := folder / name).is_file():
+            if not (folder / new).is_file():
+                _convert(legacy, folder / new)
+            legacy.unlink()
 
 
-def _record(row: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """A source row as the project's columns."""
-    identity = _text(row, "fname" if "fname" in row and "id" not in row else "id", where)
-    text = _text(row, "dialogue", where)
-    columns = sorted((name for name in row if re.fullmatch(r"summary\d*", name)), key=lambda name: int(name[7:] or 0))
-    summaries = [_text(row, name, where) for name in columns or ["summary"]]
-    references = [summary for summary in summaries if summary.strip()]
-    if not identity.strip():
-        raise InputError(f"{where}: the id is blank: give one or remove the row")
-    if text.strip() and not references:
-        raise InputError(f"{where}: the summary is blank: write one or remove the row")
-    group = _text(row, "group", where) if "group" in row else ""
-    return {"id": identity, "text": text, "references": references, "group": group or identity}
+def _convert(legacy: Path, path: Path) -> None:
+    # Here and not at the top, because they take seconds, and where weights are safetensors nobody needs them.
+    import torch
+    from safetensors.torch import save_file
+
+    try:
+        weights = torch.load(legacy, map_location="cpu", weights_only=True)
+        # Tensors that share memory would be refused.
+        tensors = {name: weight.clone().contiguous() for name, weight in weights.items()}
+    except Exception as error:  # whatever a damaged or hostile file makes of it
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{legacy.name} holds more than tensors or is damaged ({reason}): get safetensors") from error
+    save_file(tensors, path, metadata={"format": "pt"})
 
 
-def _text(row: Mapping[str, Any], column: str, where: str) -> str:
-    if column not in row:
-        raise InputError(f"{where}: no column '{column}' (there are {', '.join(row)}): rename or add it")
-    value = row[column]
-    if not isinstance(value, str):
-        raise InputError(f"{where}: '{column}' is {reprlib.repr(value)}, not text: put it in quotes or remove the row")
-    if re.search("[\ud800-\udfff]", value):
-        raise InputError(f"{where}: '{column}' holds half of a surrogate pair: correct its \\u escapes")
-    return value
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

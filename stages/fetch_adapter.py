@@ -1,21 +1,39 @@
-"""Fetch the LoRA adapter that PPO starts from, and check that it fits the base.
+"""Take the LoRA adapter that PPO starts from, or tune it on the training dialogues, and check that it fits the base.
 
-Reads  the folder at adapter.source.path and the base; params: model, adapter.
-Writes models/adapter: adapter_config.json, adapter_model.safetensors.
+Reads  what lies at adapter.source.path and the base; params: seed, model, adapter.
+Writes models/adapter: adapter_config.json, adapter_model.safetensors; metrics/adapter.json: its size, and if it was
+       tuned here the steps, loss and ROUGE on the dev part. An interrupted tuning goes on where .resume has it.
 """
 
+import os
+import shutil
 from pathlib import Path
 
 from stages import run
 
+RESUME = Path(os.environ.get("DVC_ROOT", ".")) / ".resume" / "fetch_adapter"
+
 
 def main() -> None:
-    from detox import adapters, files, params
+    from detox import adapters, files, params, sources
 
-    source, base = Path(params.load(params.Adapter).source.path), Path(params.load(params.Model).source.path)
+    p, model, seed = params.load(params.Adapter), params.load(params.Model), params.seed()
+    base, source = sources.local(model.source), sources.local(p.source)
+    metrics = {}
+    if p.tuning is not None and p.source.origin == params.TRAIN:
+        # Only here, because it takes seconds.
+        from detox import dialogues, tuning
+
+        interrupted = RESUME / tuning.fingerprint(base, source, p.tuning, model.max_prompt_tokens, seed)
+        train, dev = (dialogues.load(source / f"{part}.jsonl") for part in ("train", "dev"))
+        source = interrupted / "adapter"
+        metrics = tuning.tune(base, train, dev, p.tuning, model.max_prompt_tokens, seed, interrupted, source)
     adapters.check(source, base)
     with files.atomic(Path("models/adapter")) as folder:
         adapters.copy(source, folder)
+    files.write_metrics(Path("metrics/adapter.json"), adapters.describe(source) | metrics)
+    if metrics:
+        shutil.rmtree(RESUME)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ Writes  data/prepared/{train,dev,test}.jsonl, metrics/prepare.json.
 
 from pathlib import Path
 
-from detox import dialogues, files, params
+from detox import dialogues, files, params, sources
 from stages import run
 
 PREPARED = Path("data/prepared")
@@ -16,6 +16,7 @@ METRICS = Path("metrics/prepare.json")
 def main() -> None:
     """Read, clean, split, write."""
     p = params.load(params.Prepare)
+    sources.local(p.source)
     # Here and not at the top, because it takes seconds and --help does not need it.
     from datasets import disable_progress_bars
 

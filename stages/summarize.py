@@ -19,12 +19,12 @@ TEST, ADAPTERS = Path("data/prepared/test.jsonl"), {"sft": Path("models/adapter"
 
 
 def main() -> None:
-    from detox import checkpoints, dialogues, files, params, summaries
+    from detox import checkpoints, dialogues, files, params, sources, summaries
     from detox.rewards import Classifier
 
     p, model, seed = params.load(params.Summarize), params.load(params.Model), params.seed()
     judged = params.load(params.Classifier, section="reward")
-    inputs = [TEST, *ADAPTERS.values(), Path(model.source.path), Path(judged.source.path)]
+    inputs = [TEST, *ADAPTERS.values(), sources.local(model.source), sources.local(judged.source)]
     test, reward = dialogues.load(TEST), Classifier(judged)
     with checkpoints.resumable("summarize", [seed, model, judged, p], inputs, p.checkpoint_every) as unfinished:
         drawn = draw(test, p, model, seed, unfinished)
@@ -44,11 +44,11 @@ def draw(
     """Of each policy and dialogue the greedy summary, the samples and, before PPO, those that decide what is hard."""
     from transformers import AutoTokenizer
 
-    from detox import summaries
+    from detox import sources, summaries
     from detox.checkpoints import State
     from detox.policy import Policy
 
-    base = Path(model.source.path)
+    base = sources.local(model.source)
     before = [None, *summaries.keys(seed, summaries.SAMPLES, p.samples)]
     fresh = summaries.keys(seed, summaries.STRESS_SAMPLES, p.stress_samples)
     step, record, _ = unfinished.state or State(0, {name: [] for name in ADAPTERS}, {})

@@ -21,16 +21,16 @@ def main() -> None:
     from tqdm import tqdm
     from transformers import AutoTokenizer
 
-    from detox import adapters, checkpoints, dialogues, divergence, memory, params, trainer
+    from detox import adapters, checkpoints, dialogues, divergence, memory, params, sources, trainer
     from detox.policy import POLICY, Policy
     from detox.rewards import Classifier
     from detox.train_state import TrainState
 
     p, model, seed = params.load(params.Ppo), params.load(params.Model), params.seed()
-    base, judged = Path(model.source.path), params.load(params.Classifier, section="reward")
+    base, judged = sources.local(model.source), params.load(params.Classifier, section="reward")
     policy, reward, tokenizer = Policy(base, ADAPTER), Classifier(judged), AutoTokenizer.from_pretrained(base)
     texts = [dialogue.text for dialogue in dialogues.load(TRAIN)]
-    state, inputs = TrainState(policy, p), [TRAIN, ADAPTER, base, Path(judged.source.path)]
+    state, inputs = TrainState(policy, p), [TRAIN, ADAPTER, base, sources.local(judged.source)]
     with checkpoints.resumable("train_ppo", [seed, model, judged, p], inputs, p.checkpoint_every) as unfinished:
         if unfinished.state:
             state.restore(unfinished.state)

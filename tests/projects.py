@@ -1,11 +1,12 @@
 """A project folder of tiny models in which every stage that runs one has run, and what its tests look at."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import DIALOGUES, PPO
+from tiny import DIALOGUES, PPO, source_of
 
 from detox.files import write_jsonl
 from stages import fetch_adapter, summarize, train_ppo
@@ -17,6 +18,11 @@ def write_params(**changes: Any) -> None:
     """params.yaml in the working directory; YAML reads JSON. A change replaces a whole section."""
     sections = json.loads(Path("params.json").read_text()) | changes
     Path("params.yaml").write_text(json.dumps(sections))
+
+
+def pinned(path: Path) -> dict[str, Any]:
+    """The source, as params.yaml writes it."""
+    return asdict(source_of(path))
 
 
 def run_stages() -> None:
@@ -40,9 +46,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory, base: Path, adapter: Path
     folder = tmp_path_factory.mktemp("project")
     sections = {
         "seed": 5,
-        "model": {"source": {"path": str(base)}, "max_prompt_tokens": 30},
-        "adapter": {"source": {"path": str(adapter)}},
-        "reward": {"source": {"path": str(word_classifier)}, "toxic_label": "hate", "batch_size": 4},
+        "model": {"source": pinned(base), "max_prompt_tokens": 30},
+        "adapter": {"source": pinned(adapter)},
+        "reward": {"source": pinned(word_classifier), "toxic_label": "hate", "batch_size": 4},
         "ppo": PPO,
         "summarize": {
             "samples": 2,

@@ -15,7 +15,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForSequenceClassification
 
-from detox import files
+from detox import files, sources
 from detox.errors import InputError
 from stages import evaluate
 
@@ -32,8 +32,8 @@ SAMPLES = {
 GROUPS = ["quarrel", "visit", "quarrel", "phone", "letter"]
 PARAMS = """
 seed: 3
-reward: {source: {path: reward}, toxic_label: hate, batch_size: 4}
-judge: {source: {path: judge}, toxic_label: hate, batch_size: 3}
+reward: {source: {path: reward, sha256: %s}, toxic_label: hate, batch_size: 4}
+judge: {source: {path: judge, sha256: %s}, toxic_label: hate, batch_size: 3}
 evaluate: {resamples: 200, toxic_threshold: 0.5}
 """
 
@@ -73,7 +73,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classifiers: Path) 
     monkeypatch.chdir(tmp_path)
     for name in ("reward", "judge"):
         shutil.copytree(classifiers / name, name)
-    Path("params.yaml").write_text(PARAMS)
+    Path("params.yaml").write_text(PARAMS % tuple(sources.digest(Path(name)) for name in ("reward", "judge")))
     write_dialogues("test", GROUPS)
     write_dialogues("train", ["quarrel", "phone"])
     for policy in GREEDY:

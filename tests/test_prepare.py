@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from detox import sources
 from detox.errors import InputError
 from stages import prepare
 
@@ -29,7 +30,18 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def write_params(path: object, test: float | None, dev: float | None, shortest: int = 200, longest: int = 1000) -> None:
     section = {"min_characters": shortest, "max_characters": longest, "test_fraction": test, "dev_fraction": dev}
-    Path("params.yaml").write_text(json.dumps({"prepare": {"source": {"path": str(path)}, **section}}))
+    source = {"path": str(path), "sha256": "0" * 64}
+    Path("params.yaml").write_text(json.dumps({"prepare": {"source": source, **section}}))
+    pin()
+
+
+def pin() -> None:
+    """The sha256 of what lies at the source's path now."""
+    tree = json.loads(Path("params.yaml").read_text())
+    source = tree["prepare"]["source"]
+    if Path(source["path"]).exists():
+        source["sha256"] = sources.digest(Path(source["path"]))
+    Path("params.yaml").write_text(json.dumps(tree))
 
 
 def write_source(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -117,6 +129,7 @@ def test_bad_input_writes_nothing_and_leaves_earlier_outputs(
     prepare.main()
     earlier, names = outputs(), all_files(project)
     Path("source.jsonl").unlink() if content is None else Path("source.jsonl").write_bytes(content)
+    pin()
     with pytest.raises(InputError) as error:
         prepare.main()
     assert str(error.value).startswith(message)
@@ -132,6 +145,7 @@ def test_the_command_line_prints_one_line_for_bad_input_and_keeps_earlier_output
     assert (good.returncode, good.stdout, good.stderr) == (0, "", "")
     earlier, names = outputs(), all_files(project)
     write_source([*six_rows(), {"id": "x", "dialogue": None, "summary": "s"}])
+    pin()
     bad = command()
     assert (bad.returncode, bad.stdout) == (1, "")
     assert bad.stderr == (
@@ -187,10 +201,11 @@ def test_the_course_notebooks_split_has_its_sizes(project: Path) -> None:
     assert metrics() == LAB
     assert (rows("train")[0]["id"], rows("test")[-1]["id"], rows("dev")) == ("train_0", "train_12459", [])
     as_jsonl = outputs()
+    (hub := project / "hub").mkdir()
     write_hub_csv(
-        project / "train.csv", ([row["fname"], row["dialogue"], row["summary"], row["topic"]] for row in real("train"))
+        hub / "train.csv", ([row["fname"], row["dialogue"], row["summary"], row["topic"]] for row in real("train"))
     )
-    write_params(project, test=0.2, dev=0)
+    write_params(hub, test=0.2, dev=0)
     prepare.main()
     assert outputs() == as_jsonl
 
@@ -204,16 +219,17 @@ def test_the_official_test_dialogues_have_three_references_however_they_are_stor
     assert (tree["train"], tree["dev"], tree["test"], tree["merged"]) == (10022, 404, 384, 0)
     assert tree["near_duplicates_across_split"] == 0
     as_jsonl = [(row["text"], list(dict.fromkeys(row["references"]))) for row in rows("test")]
+    (hub := project / "hub").mkdir()
     write_hub_csv(
-        project / "test.csv",
+        hub / "test.csv",
         (
             [f"{row['fname']}_{n}", row["dialogue"], row[f"summary{n}"], row[f"topic{n}"]]
             for row in real("test")
             for n in (1, 2, 3)
         ),
     )
-    (project / "train.jsonl").symlink_to((DIALOGSUM / "dev.jsonl").resolve())
-    write_params(project, test=None, dev=0)
+    (hub / "train.jsonl").symlink_to((DIALOGSUM / "dev.jsonl").resolve())
+    write_params(hub, test=None, dev=0)
     prepare.main()
     assert (metrics()["train"], metrics()["test"]) == (404, 384)
     assert [(row["text"], row["references"]) for row in rows("test")] == as_jsonl

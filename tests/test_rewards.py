@@ -3,10 +3,11 @@
 import math
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from tiny import classifier_params, new_classifier, save_classifier
+from tiny import classifier_params, new_classifier, save_classifier, source_of
 from torch import Tensor
 from transformers import RobertaForSequenceClassification
 
@@ -107,15 +108,46 @@ def test_of_more_than_two_labels_all_others_are_not_toxic(tmp_path: Path) -> Non
     assert_close(classifier.margin(["tea"]), torch.tensor([math.log(2 / 6)]))
 
 
+def new_sigmoid(folder: Path, problem_type: Any, logits: list[float]) -> None:
+    """A classifier that gives every text the same logits, for labels that do not exclude one another."""
+    model = new_classifier(seed=0, layers=1, labels=["toxic", "insult", "threat"][: len(logits)])
+    model.config.problem_type = problem_type
+    with torch.no_grad():
+        model.classifier.out_proj.weight.zero_()
+        model.classifier.out_proj.bias.copy_(torch.tensor(logits))
+    save_classifier(folder, model)
+
+
+@pytest.mark.parametrize(("label", "p"), [("toxic", 0.2), ("insult", 0.9), ("threat", 0.5)])
+def test_of_labels_that_do_not_exclude_one_another_each_has_its_own_probability(
+    tmp_path: Path, label: str, p: float
+) -> None:
+    """Logits log(p / (1 − p)): their sigmoids are p, and the others' logits do not count."""
+    new_sigmoid(tmp_path, "multi_label_classification", [math.log(0.25), math.log(9), 0.0])
+    classifier = Classifier(params.Classifier(source_of(tmp_path), toxic_label=label, batch_size=4))
+    assert_close(classifier.toxicity(["tea", "rude"]), torch.tensor([p, p]))
+    assert_close(classifier.margin(["tea"]), torch.tensor([math.log((1 - p) / p)]))
+
+
+@pytest.mark.parametrize(("problem_type", "logits"), [("regression", [0.0, 0.0]), (None, [0.0])])
+def test_a_model_whose_output_is_no_probability_of_a_label_is_refused(
+    tmp_path: Path, problem_type: Any, logits: list[float]
+) -> None:
+    new_sigmoid(tmp_path, problem_type, logits)
+    message = f"has the problem_type {problem_type} and {len(logits)} label.s.: choose a classifier with single_label_"
+    with pytest.raises(InputError, match=message):
+        Classifier(params.Classifier(source_of(tmp_path), toxic_label="toxic", batch_size=4))
+
+
 def test_an_unknown_label_is_an_error_that_lists_the_known_ones(random_classifier: Path) -> None:
-    section = params.Classifier(params.Source(str(random_classifier)), toxic_label="toxic", batch_size=4)
+    section = params.Classifier(source_of(random_classifier), toxic_label="toxic", batch_size=4)
     with pytest.raises(InputError, match="no label 'toxic', it has nothate, hate: set toxic_label"):
         Classifier(section)
 
 
 def test_a_folder_without_a_classifier_is_an_error_that_names_it(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=f"{tmp_path / 'nothing'} holds no classifier"):
-        Classifier(classifier_params(tmp_path / "nothing"))
+    with pytest.raises(InputError, match=f"{tmp_path} holds no classifier"):
+        Classifier(classifier_params(tmp_path))
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 100])

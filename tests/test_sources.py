@@ -1,90 +1,126 @@
-"""Sources are checked line by line, whatever their format, before anything else is done with them."""
+"""A source is what its pin says or an error; what torch saved becomes safetensors, and nothing in it is run."""
 
-import csv
-import json
-from collections.abc import Mapping, Sequence
+import os
+import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from detox import sources
 from detox.errors import InputError
+from detox.params import Source
 
-GOOD = {"id": "a", "dialogue": "#Person1#: Hi.", "summary": "A greeting."}
-
-
-def write_jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
+ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # the standard's own example
 
 
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Files in a folder and below it, and one that is hidden."""
+    folder = tmp_path / "folder"
+    (folder / "below").mkdir(parents=True)
+    for name, content in {"b.json": "abc", "a b.txt": "", "below/c": "é", ".DS_Store": "x", "below/.d": "y"}.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    return folder
 
 
-def test_a_row_becomes_id_text_references_and_group(tmp_path: Path) -> None:
-    path = write_jsonl(tmp_path / "a.jsonl", [{**GOOD, "group": "greetings", "topic": "t"}, {**GOOD, "id": "b"}])
-    assert sources.read_source(path).to_list() == [
-        {"id": "a", "text": "#Person1#: Hi.", "references": ["A greeting."], "group": "greetings"},
-        {"id": "b", "text": "#Person1#: Hi.", "references": ["A greeting."], "group": "b"},
-    ]
+def complaint(source: Source) -> str:
+    with pytest.raises(InputError) as error:
+        sources.local(source)
+    message = str(error.value)
+    assert "\n" not in message
+    return message
 
 
-def test_fname_serves_as_the_id_where_there_is_none(tmp_path: Path) -> None:
-    row = {"fname": "test_0", "dialogue": "Hi.", "summary": "s"}
-    assert sources.read_source(write_jsonl(tmp_path / "a.jsonl", [row])).to_list()[0]["id"] == "test_0"
+def test_the_digest_of_a_file_is_its_sha256(folder: Path) -> None:
+    assert sources.digest(folder / "b.json") == ABC
 
 
-def test_numbered_summaries_are_references_in_their_order_without_blanks(tmp_path: Path) -> None:
-    row = {"id": "a", "dialogue": "Hi.", "summary10": "ten", "summary2": "two", "summary1": "one"}
-    path = write_jsonl(tmp_path / "a.jsonl", [{**row, "summary3": " "}])
-    assert sources.read_source(path).to_list()[0]["references"] == ["one", "two", "ten"]
+def test_the_digest_of_a_folder_is_what_the_documented_command_says(folder: Path) -> None:
+    command = "find * -type f -not -path '*/.*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum"
+    said = subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True, check=True).stdout
+    assert f"{sources.digest(folder)}  -\n" == said
 
 
-def test_csv_and_jsonl_of_the_same_rows_are_the_same_source(tmp_path: Path) -> None:
-    rows = [{"id": f"{n}", "dialogue": f'#1: "Hi, é",\n#2: {n}.', "summary": "s, t", "topic": ""} for n in range(3)]
-    from_csv = sources.read_source(write_csv(tmp_path / "a.csv", rows))
-    assert from_csv.to_list() == sources.read_source(write_jsonl(tmp_path / "a.jsonl", rows)).to_list()
+def test_a_folder_is_taken_while_it_is_what_was_pinned(folder: Path) -> None:
+    source = Source(str(folder), sha256=sources.digest(folder))
+    assert sources.local(source) == folder
+    (folder / ".hidden").write_text("does not count")
+    assert sources.local(source) == folder
+    (folder / "below" / "c").write_text("e")
+    assert complaint(source).endswith("put it back, or run `make pin` to accept it")
+
+
+def test_a_renamed_file_is_noticed(folder: Path) -> None:
+    source = Source(str(folder), sha256=sources.digest(folder))
+    (folder / "b.json").rename(folder / "c.json")
+    assert f"{folder} has sha256 " in complaint(source)
 
 
 @pytest.mark.parametrize(
-    ("row", "message"),
+    ("source", "message"),
     [
-        ({"id": "b", "summary": "s"}, "no column 'dialogue' (there are id, summary): rename or add it"),
-        ({"id": "b", "dialogue": "Hi."}, "no column 'summary' (there are id, dialogue): rename or add it"),
-        ({"dialogue": "Hi.", "summary": "s"}, "no column 'id' (there are dialogue, summary): rename or add it"),
-        ({**GOOD, "dialogue": ["Hi."]}, "'dialogue' is ['Hi.'], not text: put it in quotes or remove the row"),
-        ({**GOOD, "dialogue": None}, "'dialogue' is None, not text: put it in quotes or remove the row"),
-        ({**GOOD, "id": 3}, "'id' is 3, not text: put it in quotes or remove the row"),
-        ({**GOOD, "summary": None}, "'summary' is None, not text: put it in quotes or remove the row"),
-        ({**GOOD, "group": 1.5}, "'group' is 1.5, not text: put it in quotes or remove the row"),
-        ({**GOOD, "dialogue": "\ud83d"}, "'dialogue' holds half of a surrogate pair: correct its \\u escapes"),
-        ({**GOOD, "id": " "}, "the id is blank: give one or remove the row"),
-        ({**GOOD, "summary": " \n"}, "the summary is blank: write one or remove the row"),
-        ({**GOOD, "dialogue": "Bye."}, "id 'a' was another dialogue's: make ids unique"),
+        (Source("."), ". has no sha256 in params.yaml: run `make pin`"),
+        (Source("nowhere"), "nowhere does not exist: check the source's path in params.yaml"),
+        (Source("downloads/m", "hf://a/b", "0" * 40), "downloads/m does not exist: run `dvc repro fetch_sources`"),
     ],
 )
-def test_a_bad_row_is_named_with_its_line(tmp_path: Path, row: dict[str, Any], message: str) -> None:
-    path = write_jsonl(tmp_path / "a.jsonl", [GOOD, row])
-    with pytest.raises(InputError) as error:
-        sources.read_source(path)
-    assert str(error.value) == f"{path}, line 2: {message}"
+def test_a_source_that_is_not_there_or_not_pinned_is_an_error(source: Source, message: str) -> None:
+    assert complaint(source) == message
 
 
-@pytest.mark.parametrize(("name", "content"), [("a.jsonl", ""), ("a.csv", ""), ("a.csv", "id,dialogue,summary\n")])
-def test_a_source_without_rows_is_an_error(tmp_path: Path, name: str, content: str) -> None:
-    (tmp_path / name).write_text(content)
-    with pytest.raises(InputError, match=r"has no rows: it needs the columns id, dialogue and summary"):
-        sources.read_source(tmp_path / name)
+def test_a_repository_is_pinned_by_its_revision_and_other_downloads_by_sha256() -> None:
+    for origin, key in (("hf://a/b", "revision"), ("s3://a/b", "sha256"), ("https://a/b", "sha256")):
+        with pytest.raises(InputError) as error:
+            sources.check_pinned(Source("downloads/m", origin))
+        assert str(error.value) == f"{origin} has no {key} in params.yaml: run `make pin`"
 
 
-@pytest.mark.parametrize("name", ["validation.jsonl", "validation.csv", "dev.jsonl", "dev.csv"])
-def test_the_dev_part_may_be_called_validation(tmp_path: Path, name: str) -> None:
-    (tmp_path / "train.jsonl").touch()
-    (tmp_path / name).touch()
-    assert sources.find(tmp_path, "dev") == tmp_path / name
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("pytorch_model.bin", "model.safetensors"), ("adapter_model.bin", "adapter_model.safetensors")],
+)
+def test_what_torch_saved_becomes_safetensors_even_where_tensors_share_memory(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    weight = torch.arange(6.0).view(2, 3)
+    torch.save({"a": weight, "b": weight, "transposed": weight.T}, tmp_path / old)
+    sources.to_safetensors(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [new]
+    loaded = load_file(tmp_path / new)
+    assert loaded.keys() == {"a", "b", "transposed"}
+    assert loaded["transposed"].tolist() == [[0, 3], [1, 4], [2, 5]]
+
+
+def test_safetensors_win_over_what_torch_saved_beside_them(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"kept")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"never read")
+    sources.to_safetensors(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"model.safetensors": b"kept"}
+
+
+class Trap:
+    """Whoever unpickles it makes a folder."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_pickle_that_would_run_something_is_refused_and_runs_nothing(tmp_path: Path) -> None:
+    (folder := tmp_path / "model").mkdir()
+    torch.save({"weight": Trap(tmp_path / "sprung")}, folder / "pytorch_model.bin")
+    with pytest.raises(InputError, match=r"^pytorch_model.bin holds more than tensors or is damaged .*: get safet"):
+        sources.to_safetensors(folder)
+    assert not (tmp_path / "sprung").exists()
+    assert not (folder / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1\n", b"PK\x03\x04"])
+def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "adapter_model.bin").write_bytes(content)
+    with pytest.raises(InputError, match=r"^adapter_model.bin holds more than tensors or is damaged"):
+        sources.to_safetensors(tmp_path)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from imports import ROOT
 from peft import PeftModel
-from projects import OUTPUTS, contents, names, run_stages, write_params
+from projects import OUTPUTS, contents, names, pinned, run_stages, write_params
 from safetensors.torch import load_file
 from tiny import DIALOGUES, save_adapter
 from transformers import PreTrainedTokenizerBase, T5ForConditionalGeneration
@@ -110,7 +110,7 @@ def test_the_table_of_training_has_a_row_a_step_and_a_column_a_figure() -> None:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == COLUMNS.split()
     assert [row["step"] for row in rows] == ["1", "2"]
-    assert names("metrics") == {"train.csv", "train.json"}
+    assert names("metrics") == {"adapter.json", "train.csv", "train.json"}
 
 
 def test_summaries_stand_in_test_order_with_one_greedy_text_and_the_samples() -> None:
@@ -155,7 +155,7 @@ def test_the_stress_slice_is_ranked_by_the_reward_model_over_fresh_samples_of_th
 
 def test_a_second_run_gives_the_same_bytes_whatever_the_state_of_torchs_generator() -> None:
     before = contents(*OUTPUTS)
-    assert len(before) == 2 + 3 + 2 * 2 + 2 + 3
+    assert len(before) == 2 + 3 + 2 * 2 + 3 + 3
     torch.manual_seed(123)
     run_stages()
     assert contents(*OUTPUTS) == before
@@ -177,7 +177,7 @@ def misfit(base: Path, folder: Path) -> None:
 def test_an_adapter_that_does_not_fit_is_refused_and_every_output_stays_as_it_was(base: Path, tmp_path: Path) -> None:
     before = contents(*OUTPUTS)
     misfit(base, tmp_path / "misfit")
-    write_params(adapter={"source": {"path": str(tmp_path / "misfit")}})
+    write_params(adapter={"source": pinned(tmp_path / "misfit")})
     with pytest.raises(InputError, match="does not fit the base"):
         fetch_adapter.main()
     assert contents(*OUTPUTS) == before
@@ -201,7 +201,7 @@ def test_training_stops_at_an_adapter_that_does_not_fit_and_every_output_stays_a
 def test_a_failure_halfway_leaves_the_earlier_outputs_and_no_scraps(word_classifier: Path) -> None:
     """The policies have summarised when the unknown label is noticed."""
     before = contents(*OUTPUTS)
-    write_params(reward={"source": {"path": str(word_classifier)}, "toxic_label": "toxic", "batch_size": 4})
+    write_params(reward={"source": pinned(word_classifier), "toxic_label": "toxic", "batch_size": 4})
     with pytest.raises(InputError, match="no label 'toxic'"):
         summarize.main()
     assert contents(*OUTPUTS) == before
@@ -209,12 +209,11 @@ def test_a_failure_halfway_leaves_the_earlier_outputs_and_no_scraps(word_classif
 
 
 def test_bad_input_is_one_line_and_exit_status_1(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    write_params(adapter={"source": {"path": str(tmp_path / "nothing")}})
+    write_params(adapter={"source": pinned(tmp_path / "nothing")})
     monkeypatch.setattr(sys, "argv", ["fetch_adapter"])
     with pytest.raises(SystemExit) as stop:
         stages.run(fetch_adapter.main)
-    path = tmp_path / "nothing" / "adapter_config.json"
-    assert stop.value.code == f"error: {path} does not exist: check the source's path in params.yaml"
+    assert stop.value.code == f"error: {tmp_path / 'nothing'} does not exist: check the source's path in params.yaml"
 
 
 @pytest.mark.parametrize("stage", [fetch_adapter, train_ppo, summarize])

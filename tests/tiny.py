@@ -16,7 +16,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from detox import params
+from detox import params, sources
 from detox.policy import Policy
 
 TEXT = """Summarize the following conversation. Summary: #Person1#: #Person2#: Ann Bob asks tells says that he she is
@@ -77,7 +77,12 @@ class Prompts(NamedTuple):
 
 def classifier_params(folder: Path, batch_size: int = 4) -> params.Classifier:
     """The params section of a classifier in this folder."""
-    return params.Classifier(source=params.Source(path=str(folder)), toxic_label="hate", batch_size=batch_size)
+    return params.Classifier(source=source_of(folder), toxic_label="hate", batch_size=batch_size)
+
+
+def source_of(path: Path) -> params.Source:
+    """The source of one's own files, pinned to what they are now."""
+    return params.Source(path=str(path), sha256=sources.digest(path) if path.exists() else "0" * 64)
 
 
 def word_tokenizer(vocabulary: list[str], template: str, pad: str, eos: str) -> PreTrainedTokenizerFast:

@@ -1,0 +1,87 @@
+"""Reading a corpus of dialogues, every row of it checked.
+
+A corpus is a folder with `train` (and `test`, and `dev` or `validation`) as `.jsonl` or `.csv`, or one such file.
+Its columns: `id` or `fname`; `dialogue`; `summary` or `summary1`, `summary2`, …; `group` where scenarios are marked.
+"""
+
+import re
+import reprlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from detox import files
+from detox.errors import InputError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+STEMS = {"train": ("train",), "dev": ("dev", "validation"), "test": ("test",)}
+SUFFIXES = (".jsonl", ".csv")
+
+
+def find(source: Path, part: str) -> Path:
+    """The file of `source` that holds a part. Raises InputError if there is none, or more than one."""
+    remedy = "correct prepare.source.path"
+    if part != "train":
+        remedy += f" or set prepare.{part}_fraction to a number"
+    if source.is_file():
+        if part == "train":
+            return source
+        raise InputError(f"{source} is a single file without a {part} part: {remedy}")
+    if not source.is_dir():
+        raise InputError(f"{source} does not exist: {remedy}")
+    names = [stem + suffix for stem in STEMS[part] for suffix in SUFFIXES]
+    found = [source / name for name in names if (source / name).is_file()]
+    if not found:
+        raise InputError(f"{source} has no {' or '.join(names)}: {remedy}")
+    if len(found) > 1:
+        raise InputError(f"{source} has {' and '.join(path.name for path in found)}: keep one of them")
+    return found[0]
+
+
+def read_source(path: Path) -> "Dataset":
+    """All rows of a JSONL or CSV file, checked: columns id, text, references (a list), group.
+
+    Raises InputError, with the line, for a row that is malformed, lacks a column, holds something other than text,
+    has no summary, or uses the id of another dialogue. A blank dialogue is let through, to be dropped and counted.
+    """
+    # Here and not at the top, because it takes seconds, and most of what imports this module reads no source.
+    from datasets import Dataset
+
+    texts: dict[str, str] = {}
+    rows = []
+    for line, row in files.numbered_rows(path):
+        record = _record(row, f"{path}, line {line}")
+        if texts.setdefault(record["id"], record["text"]) != record["text"]:
+            raise InputError(f"{path}, line {line}: id '{record['id']}' was another dialogue's: make ids unique")
+        rows.append(record)
+    if not rows:
+        raise InputError(f"{path} has no rows: it needs the columns id, dialogue and summary")
+    return Dataset.from_list(rows)
+
+
+def _record(row: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """A source row as the project's columns."""
+    identity = _text(row, "fname" if "fname" in row and "id" not in row else "id", where)
+    text = _text(row, "dialogue", where)
+    columns = sorted((name for name in row if re.fullmatch(r"summary\d*", name)), key=lambda name: int(name[7:] or 0))
+    summaries = [_text(row, name, where) for name in columns or ["summary"]]
+    references = [summary for summary in summaries if summary.strip()]
+    if not identity.strip():
+        raise InputError(f"{where}: the id is blank: give one or remove the row")
+    if text.strip() and not references:
+        raise InputError(f"{where}: the summary is blank: write one or remove the row")
+    group = _text(row, "group", where) if "group" in row else ""
+    return {"id": identity, "text": text, "references": references, "group": group or identity}
+
+
+def _text(row: Mapping[str, Any], column: str, where: str) -> str:
+    if column not in row:
+        raise InputError(f"{where}: no column '{column}' (there are {', '.join(row)}): rename or add it")
+    value = row[column]
+    if not isinstance(value, str):
+        raise InputError(f"{where}: '{column}' is {reprlib.repr(value)}, not text: put it in quotes or remove the row")
+    if re.search("[\ud800-\udfff]", value):
+        raise InputError(f"{where}: '{column}' holds half of a surrogate pair: correct its \\u escapes")
+    return value

@@ -1,0 +1,73 @@
+"""Profiles: complete settings, as overlays on params.yaml that leave its comments and its order alone.
+
+`python -m detox.profiles NAME`, or `make profile P=NAME`, writes profiles/NAME.yaml into params.yaml.
+"""
+
+import argparse
+import io
+import sys
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from detox import files
+from detox.errors import InputError
+from detox.params import PARAMS
+
+PROFILES = Path("profiles")
+
+
+def apply(name: str) -> None:
+    """Writes the profile into params.yaml. Raises InputError for an unknown profile, or a key that is unknown there."""
+    overlay = PROFILES / f"{name}.yaml"
+    if not overlay.is_file():
+        known = ", ".join(sorted(path.stem for path in PROFILES.glob("*.yaml")))
+        raise InputError(f"there is no profile {name!r}: choose one of {known}, as in `make profile P=miniature`")
+    tree = read(PARAMS)
+    merge(tree, YAML(typ="rt").load(overlay.read_text(encoding="utf-8")), str(overlay))
+    write(PARAMS, tree)
+
+
+def merge(tree: MutableMapping[str, Any], overlay: Mapping[str, Any], where: str) -> None:
+    """Sets every value of the overlay in the tree. Raises InputError for a key that the tree lacks."""
+    for key, value in overlay.items():
+        if key not in tree:
+            raise InputError(f"{where}: {key} is not a key of {PARAMS}: remove it or correct its spelling")
+        if isinstance(value, Mapping):
+            merge(tree[key], value, f"{where}: {key}")
+        elif isinstance(value, list):
+            tree[key][:] = value  # in place, or the comment beside it would go
+        else:
+            tree[key] = value
+
+
+def read(path: Path) -> Any:
+    """A YAML file with its comments. Raises InputError if it is missing or not UTF-8."""
+    return YAML().load("".join(line for _, line in files.numbered_lines(path)))
+
+
+def write(path: Path, tree: Any) -> None:
+    """The YAML file again, its comments kept; null is written out, since a blank reads like a mistake."""
+    yaml = YAML()
+    yaml.width = 4096
+    yaml.representer.add_representer(type(None), lambda to, _: to.represent_scalar("tag:yaml.org,2002:null", "null"))
+    text = io.StringIO()
+    yaml.dump(tree, text)
+    with files.atomic(path) as temporary:
+        temporary.write_text(text.getvalue(), encoding="utf-8", newline="\n")
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser("python -m detox.profiles", description="Write a profile into params.yaml.")
+    parser.add_argument("name", help="a file of profiles/ without .yaml")
+    try:
+        apply(parser.parse_args().name)
+    except InputError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""An adapter tuned under supervision: LoRA on the base learns to write the references of the training dialogues."""
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import (
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    DataCollatorForSeq2Seq,
+    EarlyStoppingCallback,
+    PreTrainedTokenizerBase,
+    Seq2SeqTrainer,
+    Seq2SeqTrainingArguments,
+    set_seed,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+from detox import metrics, prompts, sources
+from detox.dialogues import Dialogue
+from detox.params import Tuning
+
+EVALUATIONS = 5  # looks at the dev part, and checkpoints to resume from, in a pass over the training dialogues
+
+
+def fingerprint(base: Path, prepared: Path, p: Tuning, max_prompt_tokens: int, seed: int) -> str:
+    """What the tuned adapter depends on, as a name for the folder in which an interrupted run is kept."""
+    parts = [sources.digest(path) for path in (base, prepared / "train.jsonl", prepared / "dev.jsonl")]
+    text = json.dumps([dataclasses.asdict(p), max_prompt_tokens, seed, *parts], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def tune(
+    base: Path,
+    train: Sequence[Dialogue],
+    dev: Sequence[Dialogue],
+    p: Tuning,
+    max_prompt_tokens: int,
+    seed: int,
+    checkpoints: Path,
+    folder: Path,
+) -> dict[str, Any]:
+    """Tunes a LoRA adapter, writes it into `folder`, and returns how it went: steps, losses in nats a token, ROUGE.
+
+    Every reference of a dialogue is an example. With dev dialogues, the adapter of the lowest dev loss is kept, and
+    training ends when that has not fallen for `p.patience` looks. What was interrupted goes on from the last checkpoint
+    in `checkpoints`.
+    """
+    set_seed(seed)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    model = _with_lora(base, p)
+    examples, held_out = (_examples(tokenizer, part, max_prompt_tokens, p.max_summary_tokens) for part in (train, dev))
+    trainer = Seq2SeqTrainer(
+        model=model,
+        args=_arguments(checkpoints, p, len(examples), bool(dev), seed),
+        train_dataset=examples,
+        eval_dataset=held_out if dev else None,  # type: ignore[arg-type]
+        data_collator=DataCollatorForSeq2Seq(tokenizer, model=model),
+        callbacks=[EarlyStoppingCallback(p.patience)] if dev else [],
+    )
+    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+    trainer.train(resume_from_checkpoint=last)
+    model.save_pretrained(str(folder), save_embedding_layers=False)
+    result: dict[str, Any] = {"steps": trainer.state.global_step}
+    if dev:
+        result |= {"dev_loss": trainer.state.best_metric, **_rouge(model, tokenizer, dev, p, max_prompt_tokens)}
+    return result
+
+
+def _with_lora(base: Path, p: Tuning) -> PeftModel:
+    model = AutoModelForSeq2SeqLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True)
+    config = LoraConfig(
+        r=p.rank,
+        lora_alpha=p.alpha,
+        lora_dropout=p.dropout,
+        target_modules=list(p.targets),
+        task_type="SEQ_2_SEQ_LM",
+        base_model_name_or_path=base.as_posix(),
+    )
+    return get_peft_model(model, config)
+
+
+def _examples(
+    tokenizer: PreTrainedTokenizerBase, dialogues: Sequence[Dialogue], max_prompt_tokens: int, max_summary_tokens: int
+) -> list[dict[str, list[int]]]:
+    """Prompt and reference as token ids, one row for each reference."""
+    rows = []
+    for dialogue in dialogues:
+        ids, mask = prompts.encode(tokenizer, [prompts.prompt(dialogue.text)], max_prompt_tokens)
+        for reference in dialogue.references:
+            labels = tokenizer(reference, truncation=True, max_length=max_summary_tokens)["input_ids"]
+            rows.append({"input_ids": ids[0].tolist(), "attention_mask": mask[0].long().tolist(), "labels": labels})
+    return rows
+
+
+@torch.no_grad()
+def _rouge(
+    model: PeftModel,
+    tokenizer: PreTrainedTokenizerBase,
+    dialogues: Sequence[Dialogue],
+    p: Tuning,
+    max_prompt_tokens: int,
+) -> dict[str, float]:
+    """Mean ROUGE of greedy summaries, the best over the references."""
+    model.eval()
+    texts: list[str] = []
+    for start in range(0, len(dialogues), p.batch_size):
+        batch = [prompts.prompt(dialogue.text) for dialogue in dialogues[start : start + p.batch_size]]
+        ids, mask = (tensor.to(model.device) for tensor in prompts.encode(tokenizer, batch, max_prompt_tokens))
+        drawn = model.generate(
+            input_ids=ids, attention_mask=mask, max_new_tokens=p.max_summary_tokens, do_sample=False, num_beams=1
+        )
+        texts += tokenizer.batch_decode(drawn, skip_special_tokens=True)
+    scores = metrics.score(texts, [], [dialogue.references for dialogue in dialogues], {})
+    return {name: float(values.mean()) for name, values in scores.quality.items()}
+
+
+def _arguments(checkpoints: Path, p: Tuning, examples: int, dev: bool, seed: int) -> Seq2SeqTrainingArguments:
+    interval = max(1, math.ceil(examples / p.batch_size) // EVALUATIONS)
+    when = "steps" if dev else "no"
+    return Seq2SeqTrainingArguments(
+        output_dir=str(checkpoints),
+        seed=seed,
+        learning_rate=p.learning_rate,
+        per_device_train_batch_size=p.batch_size,
+        per_device_eval_batch_size=p.batch_size,
+        num_train_epochs=p.epochs,
+        eval_strategy=when,
+        eval_steps=interval,
+        save_strategy="steps",
+        save_steps=interval,
+        save_total_limit=2,
+        load_best_model_at_end=dev,
+        metric_for_best_model="eval_loss" if dev else None,
+        logging_steps=interval,
+        report_to="none",
+        dataloader_pin_memory=False,
+    )

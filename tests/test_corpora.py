@@ -1,0 +1,90 @@
+"""Sources are checked line by line, whatever their format, before anything else is done with them."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detox import corpora
+from detox.errors import InputError
+
+GOOD = {"id": "a", "dialogue": "#Person1#: Hi.", "summary": "A greeting."}
+
+
+def write_jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_a_row_becomes_id_text_references_and_group(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [{**GOOD, "group": "greetings", "topic": "t"}, {**GOOD, "id": "b"}])
+    assert corpora.read_source(path).to_list() == [
+        {"id": "a", "text": "#Person1#: Hi.", "references": ["A greeting."], "group": "greetings"},
+        {"id": "b", "text": "#Person1#: Hi.", "references": ["A greeting."], "group": "b"},
+    ]
+
+
+def test_fname_serves_as_the_id_where_there_is_none(tmp_path: Path) -> None:
+    row = {"fname": "test_0", "dialogue": "Hi.", "summary": "s"}
+    assert corpora.read_source(write_jsonl(tmp_path / "a.jsonl", [row])).to_list()[0]["id"] == "test_0"
+
+
+def test_numbered_summaries_are_references_in_their_order_without_blanks(tmp_path: Path) -> None:
+    row = {"id": "a", "dialogue": "Hi.", "summary10": "ten", "summary2": "two", "summary1": "one"}
+    path = write_jsonl(tmp_path / "a.jsonl", [{**row, "summary3": " "}])
+    assert corpora.read_source(path).to_list()[0]["references"] == ["one", "two", "ten"]
+
+
+def test_csv_and_jsonl_of_the_same_rows_are_the_same_source(tmp_path: Path) -> None:
+    rows = [{"id": f"{n}", "dialogue": f'#1: "Hi, é",\n#2: {n}.', "summary": "s, t", "topic": ""} for n in range(3)]
+    from_csv = corpora.read_source(write_csv(tmp_path / "a.csv", rows))
+    assert from_csv.to_list() == corpora.read_source(write_jsonl(tmp_path / "a.jsonl", rows)).to_list()
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"id": "b", "summary": "s"}, "no column 'dialogue' (there are id, summary): rename or add it"),
+        ({"id": "b", "dialogue": "Hi."}, "no column 'summary' (there are id, dialogue): rename or add it"),
+        ({"dialogue": "Hi.", "summary": "s"}, "no column 'id' (there are dialogue, summary): rename or add it"),
+        ({**GOOD, "dialogue": ["Hi."]}, "'dialogue' is ['Hi.'], not text: put it in quotes or remove the row"),
+        ({**GOOD, "dialogue": None}, "'dialogue' is None, not text: put it in quotes or remove the row"),
+        ({**GOOD, "id": 3}, "'id' is 3, not text: put it in quotes or remove the row"),
+        ({**GOOD, "summary": None}, "'summary' is None, not text: put it in quotes or remove the row"),
+        ({**GOOD, "group": 1.5}, "'group' is 1.5, not text: put it in quotes or remove the row"),
+        ({**GOOD, "dialogue": "\ud83d"}, "'dialogue' holds half of a surrogate pair: correct its \\u escapes"),
+        ({**GOOD, "id": " "}, "the id is blank: give one or remove the row"),
+        ({**GOOD, "summary": " \n"}, "the summary is blank: write one or remove the row"),
+        ({**GOOD, "dialogue": "Bye."}, "id 'a' was another dialogue's: make ids unique"),
+    ],
+)
+def test_a_bad_row_is_named_with_its_line(tmp_path: Path, row: dict[str, Any], message: str) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [GOOD, row])
+    with pytest.raises(InputError) as error:
+        corpora.read_source(path)
+    assert str(error.value) == f"{path}, line 2: {message}"
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.jsonl", ""), ("a.csv", ""), ("a.csv", "id,dialogue,summary\n")])
+def test_a_source_without_rows_is_an_error(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=r"has no rows: it needs the columns id, dialogue and summary"):
+        corpora.read_source(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["validation.jsonl", "validation.csv", "dev.jsonl", "dev.csv"])
+def test_the_dev_part_may_be_called_validation(tmp_path: Path, name: str) -> None:
+    (tmp_path / "train.jsonl").touch()
+    (tmp_path / name).touch()
+    assert corpora.find(tmp_path, "dev") == tmp_path / name

@@ -1,0 +1,71 @@
+"""An adapter that is tuned here learns the references, keeps the best, and goes on after an interruption."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+from tiny import DIALOGUES
+
+from detox import adapters, tuning
+from detox.dialogues import Dialogue
+from detox.params import Tuning
+
+pytest_plugins = ["models"]
+
+P = Tuning(
+    rank=2,
+    alpha=4,
+    dropout=0.0,
+    targets=["q", "v"],
+    learning_rate=0.05,
+    batch_size=2,
+    epochs=3,
+    patience=100,
+    max_summary_tokens=8,
+)
+PAIRS = [Dialogue(f"d{n}", text, ("Ann was kind", "Bob was calm"), f"d{n}") for n, text in enumerate(DIALOGUES)]
+
+
+def tune(base: Path, folder: Path, dev: int, **changes: Any) -> dict[str, Any]:
+    p = Tuning(**{**P.__dict__, **{k: v for k, v in changes.items() if k in P.__dict__}})
+    return tuning.tune(base, PAIRS, PAIRS[:dev], p, 30, changes.get("seed", 1), folder, folder / "adapter")
+
+
+@pytest.mark.slow
+def test_the_references_become_likely_and_the_adapter_fits_its_base(base: Path, tmp_path: Path) -> None:
+    """12 examples of 6 dialogues in batches of 2 are 6 steps a pass. Random words cost log 36 = 3.6 nats each."""
+    metrics = tune(base, tmp_path / "run", dev=3)
+    assert metrics["steps"] == 18
+    assert metrics["dev_loss"] < 2
+    assert {"rouge1", "rouge2", "rougeL", "rougeLsum"} <= metrics.keys()
+    adapters.check(tmp_path / "run" / "adapter", base)
+    assert adapters.describe(tmp_path / "run" / "adapter")["rank"] == 2
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_ends_with_the_same_weights(base: Path, tmp_path: Path) -> None:
+    tune(base, tmp_path / "whole", dev=2)
+    shutil.copytree(tmp_path / "whole", tmp_path / "half", ignore=shutil.ignore_patterns("adapter", "checkpoint-18"))
+    [kept] = (tmp_path / "half").iterdir()
+    assert kept.name == "checkpoint-17"
+    tune(base, tmp_path / "half", dev=2)
+    whole, half = (load_file(tmp_path / run / "adapter" / "adapter_model.safetensors") for run in ("whole", "half"))
+    assert whole.keys() == half.keys()
+    assert all(whole[name].equal(half[name]) for name in whole)
+
+
+@pytest.mark.slow
+def test_without_a_dev_part_it_trains_to_the_end(base: Path, tmp_path: Path) -> None:
+    assert tune(base, tmp_path / "run", dev=0) == {"steps": 18}
+
+
+def test_the_folder_of_an_interrupted_run_belongs_to_these_data_and_settings(base: Path, tmp_path: Path) -> None:
+    for part in ("train", "dev"):
+        (tmp_path / f"{part}.jsonl").write_text(part)
+    name = tuning.fingerprint(base, tmp_path, P, 30, seed=1)
+    assert name == tuning.fingerprint(base, tmp_path, P, 30, seed=1)
+    others = {tuning.fingerprint(base, tmp_path, P, 30, seed=2), tuning.fingerprint(base, tmp_path, P, 31, seed=1)}
+    (tmp_path / "dev.jsonl").write_text("other")
+    assert len(others | {name, tuning.fingerprint(base, tmp_path, P, 30, seed=1)}) == 4
