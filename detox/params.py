@@ -129,7 +129,7 @@ class Ppo:
 
 @dataclass(frozen=True, config=STRICT)
 class Summarize:
-    """How many summaries are drawn per test dialogue, and which dialogues form the stress slice."""
+    """How many summaries are drawn per test dialogue, and which dialogues form the stress slice; the rivals of PPO."""
 
     samples: Count
     stress_samples: Count
@@ -137,6 +137,10 @@ class Summarize:
     stress_minimum: Count
     batch_size: Count
     max_new_tokens: Count
+    rival_dialogues: Count
+    pool: Annotated[int, Field(strict=True, ge=2)]
+    scales: list[Positive]
+    bad_words: Text
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -145,6 +149,9 @@ class Evaluate:
 
     resamples: Count
     toxic_threshold: Share
+    best_of: Annotated[int, Field(strict=True, ge=2)]
+    rouge_margin: Positive
+    slots_margin: Positive
 
 
 def load(cls: type[Section], path: Path = PARAMS, section: str | None = None) -> Section:

@@ -7,7 +7,7 @@ import torch
 from tiny import DIALOGUES
 from transformers import PreTrainedTokenizerBase
 
-from detox import prompts, summaries, trainer
+from detox import prompts, rivals, summaries, trainer
 from detox.dialogues import Dialogue
 from detox.policy import Policy
 from detox.sampling import seed_of
@@ -65,7 +65,8 @@ def test_the_samples_of_a_dialogue_differ(policy: Policy, tokenizer: PreTrainedT
 
 def test_no_two_kinds_of_draws_share_their_seeds() -> None:
     kinds = [trainer.PROMPTS, trainer.EPISODES, trainer.MINI_BATCHES, summaries.SAMPLES, summaries.STRESS_SAMPLES]
-    assert len(set(kinds)) == 5
+    kinds += [rivals.SAMPLES, rivals.FILTER]
+    assert len(set(kinds)) == 7
 
 
 def test_summarising_leaves_torchs_own_generator_alone(policy: Policy, tokenizer: PreTrainedTokenizerBase) -> None:
