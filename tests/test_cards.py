@@ -31,10 +31,13 @@ def test_the_card_shows_the_prompt_that_the_policy_reads() -> None:
 def test_the_card_has_a_markdown_table_of_every_slice_and_measure() -> None:
     table = [line for line in card("org/base").text.splitlines() if line.startswith("|")]
 
-    assert table[:2] == ["| Measure | Before | After | Change [95 % interval] | p |", "| --- | --- | --- | --- | --- |"]
-    assert len(table) == 2 + 2 * 12
-    assert "| stress: Toxicity, judge | 0.6543 | 0.3333 | -49.1 % [-59.1, -39.1] | 0.0002 |" in table
-    assert "| all: ROUGE-L | 0.3600 | 0.3700 | +0.0200 [-0.0200, +0.0300] |  |" in table
+    assert table[:2] == [
+        "| Measure | Before | After | Change [95 % interval] | Detectable | p |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    assert len(table) == 2 + 2 * 23
+    assert "| stress: Toxicity, judge | 0.6543 | 0.3333 | -49.1 % [-59.1, -39.1] |  | 0.0002 |" in table
+    assert "| all: ROUGE-L | 0.3600 | 0.3700 | +0.0200 [-0.0200, +0.0300] | 0.0357 |  |" in table
 
 
 @pytest.mark.parametrize("base", ["/home/someone/models/base", "models/miniature/base", "base"])
