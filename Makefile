@@ -7,7 +7,7 @@ READY := $(VENV)/ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.
 # DVC finds the `python` of a stage on PATH.
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" DVC_NO_ANALYTICS=1
 
-.PHONY: help repro test test-slow lint format lock
+.PHONY: help repro seeds readme test test-slow lint format lock
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +16,12 @@ repro: $(READY) ## Run what has changed of the pipeline, then show toxicity befo
 	@$(IN_VENV) python -m dvc repro
 	@cat metrics/headline.md
 	@echo "The report is metrics/report.html"
+
+seeds: $(READY) ## Train and evaluate with five seeds beside the workspace (a quarter of an hour): metrics/seeds.json
+	@$(IN_VENV) python -m benchmarks.seeds
+
+readme: $(READY) ## Write the README's results from metrics/
+	@$(IN_VENV) python -m benchmarks.readme
 
 test: $(READY) ## Run the tests, without the slow ones
 	@$(IN_VENV) python -m pytest -m "not slow"

@@ -120,7 +120,7 @@ def headline(frame: pd.DataFrame) -> str:
     return "".join(f"    {line.rstrip()}\n" for line in lines)
 
 
-def headline_rows(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
+def headline_rows(frame: pd.DataFrame) -> dict[str, Mapping[Any, Any]]:
     """The rows of `table` for all dialogues, by measure."""
     return {row["measure"]: row for row in frame[frame["slice"] == "all"].to_dict("records")}
 

@@ -43,7 +43,7 @@ def change(relative: float) -> dict[str, Any]:
     }
 
 
-EVALUATION = {
+EVALUATION: dict[str, Any] = {
     name: {
         "sft": policy(sft, 0.41),
         "ppo": policy(ppo, 0.42),

@@ -16,7 +16,17 @@ def card(base: str) -> ModelCard:
 
 
 def test_the_card_has_metadata_for_the_hub() -> None:
-    assert card("org/base").data.to_dict() == {
+    data = card("org/base").data
+
+    assert [(result.metric_type, result.metric_value) for result in getattr(data, "eval_results", [])] == [
+        ("toxicity", 0.1111),
+        ("rouge", 0.37),
+    ]
+    described = data.to_dict()
+    assert described.pop("model-index")[0]["name"] == "dialogue-detox"
+    assert described == {
+        "language": "en",
+        "license": "apache-2.0",
         "base_model": "org/base",
         "library_name": "peft",
         "pipeline_tag": "summarization",

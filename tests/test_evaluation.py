@@ -128,7 +128,7 @@ def test_facts_are_by_id_and_a_missing_one_is_refused(tmp_path: Path) -> None:
     assert facts is not None
     assert facts["d3"] == {"name": ["d3"]}
     files.write_jsonl(path, [{"id": "d1", "facts": {}}])
-    with pytest.raises(InputError, match=r"no facts of 4 test dialogues, such as d0: add them"):
+    with pytest.raises(InputError, match=r"no facts of 4 test dialogues, such as d0: add or remove it"):
         evaluation.read_facts(path, dialogues(IDS))
 
 
