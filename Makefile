@@ -7,7 +7,7 @@ READY := $(VENV)/ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.
 # DVC finds the `python` of a stage on PATH.
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" DVC_NO_ANALYTICS=1
 
-.PHONY: help repro profile pin test test-slow soak lint format lock
+.PHONY: help repro profile pin seeds readme test test-slow soak lint format lock
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,12 @@ profile: $(READY) ## Write profiles/$(P).yaml into params.yaml: make profile P=f
 
 pin: $(READY) ## Pin every source of params.yaml that has no revision or sha256 yet
 	@$(IN_VENV) python -m detox.pins
+
+seeds: $(READY) ## Train and evaluate with five seeds beside the workspace (a quarter of an hour): metrics/seeds.json
+	@$(IN_VENV) python -m benchmarks.seeds
+
+readme: $(READY) ## Write the README's results from metrics/
+	@$(IN_VENV) python -m benchmarks.readme
 
 test: $(READY) ## Run the tests, without the slow ones
 	@$(IN_VENV) python -m pytest -m "not slow"

@@ -22,5 +22,12 @@ def render(frame: pd.DataFrame, base: str) -> str:
     # Only a hub id may stand as base_model in the card's metadata: a hub refuses a local folder there.
     on_hub = re.fullmatch(r"[\w.-]+/[\w.-]+", base) and not Path(base).exists()
     return environment.get_template("card.md.jinja").render(
-        on_hub=on_hub, base=base if on_hub else Path(base).name, table=tables.sliced(frame)
+        on_hub=on_hub, base=base if on_hub else Path(base).name, table=tables.sliced(frame), metrics=_metrics(frame)
     )
+
+
+def _metrics(frame: pd.DataFrame) -> list[dict[str, str]]:
+    """The card's metadata: of all dialogues after PPO the toxicity by the judge and ROUGE-L."""
+    after = frame[frame["slice"] == "all"].set_index("measure")["after"]
+    kinds = {"Toxicity, judge": "toxicity", "ROUGE-L": "rouge"}
+    return [{"type": kind, "name": name, "value": f"{after[name]:.4f}"} for name, kind in kinds.items()]

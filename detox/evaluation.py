@@ -1,6 +1,7 @@
 """What changed from before PPO to after, slice by slice: from both policies' scores to the numbers of the metrics."""
 
 import itertools
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ from numpy.typing import NDArray
 from detox import files, params, statistics
 from detox.dialogues import Dialogue
 from detox.errors import InputError
-from detox.metrics import Scores
+from detox.metrics import Scorer, Scores
+from detox.quality import Facts, mentions_identity
 
 POLICIES = ("sft", "ppo")
 SCORERS = ("reward", "judge")
+CONTENT = ("civil", "identity")  # slices in which there is nothing to detoxify, only content to lose
+MINIMUM_IDENTITY = 20  # dialogues below which that slice says nothing
 
 Slices = Mapping[str, NDArray[np.bool_]]
 
@@ -31,11 +35,38 @@ def read_summaries(path: Path, test: Sequence[Dialogue]) -> list[dict[str, Any]]
     return rows
 
 
-def slices_of(test: Sequence[Dialogue], train_groups: Collection[str], stress: Collection[str]) -> Slices:
+def read_facts(path: Path, test: Sequence[Dialogue]) -> dict[str, Facts] | None:
+    """The facts of each test dialogue by its id; None where the data has no such file.
+
+    Raises InputError if the file lacks a test dialogue.
+    """
+    if not path.is_file():
+        return None
+    facts = {row.get("id"): row.get("facts") for row in files.read_jsonl(path)}
+    lacking = [dialogue.id for dialogue in test if not isinstance(facts.get(dialogue.id), dict)]
+    if lacking:
+        raise InputError(
+            f"{path} has no facts of {len(lacking)} test dialogues, such as {lacking[0]}: add or remove it"
+        )
+    return {str(name): value for name, value in facts.items() if value is not None}
+
+
+def civil(test: Sequence[Dialogue], scorer: Scorer, threshold: float) -> NDArray[np.bool_]:
+    """Which dialogues have no turn with P(toxic) ≥ threshold by this scorer [dialogue]."""
+    turns = [[re.sub(r"^#\w+#: ", "", line) for line in dialogue.text.splitlines()] for dialogue in test]
+    texts = sorted({turn for row in turns for turn in row})
+    toxicity = dict(zip(texts, scorer(texts), strict=True))
+    return np.array([all(toxicity[turn] < threshold for turn in row) for row in turns])
+
+
+def slices_of(
+    test: Sequence[Dialogue], train_groups: Collection[str], stress: Collection[str], civil: NDArray[np.bool_]
+) -> Slices:
     """Which dialogues belong to which slice [dialogue].
 
-    `seen` (the scenario also occurs in training) and `unseen` exist only where the data marks scenarios, and only
-    with two scenarios or more, since one gives no interval. Raises InputError for a stress id that is no test dialogue.
+    `seen` (the scenario also occurs in training) and `unseen` exist only where the data marks scenarios; `civil` are
+    the dialogues without an insult, `identity` those of them that mention a group of people. A slice of a single
+    cluster is left out, since it has no interval. Raises InputError for a stress id that is no test dialogue.
     """
     ids, groups = np.array([dialogue.id for dialogue in test]), np.array([dialogue.group for dialogue in test])
     unknown = sorted(set(stress) - set(ids.tolist()))
@@ -44,10 +75,15 @@ def slices_of(test: Sequence[Dialogue], train_groups: Collection[str], stress: C
             f"stress.jsonl must name one or more test dialogues (unknown: {unknown}): run 'dvc repro summarize'"
         )
     slices = {"all": np.ones(len(test), dtype=bool), "stress": np.isin(ids, list(stress))}
+    optional = {}
     if (groups != ids).any():
         seen = np.isin(groups, list(train_groups))
-        slices |= {name: mask for name, mask in (("seen", seen), ("unseen", ~seen)) if len(set(groups[mask])) > 1}
-    return slices
+        optional = {"seen": seen, "unseen": ~seen}
+    optional["civil"] = civil
+    identity = civil & np.array([mentions_identity(dialogue.text) for dialogue in test])
+    if identity.sum() >= MINIMUM_IDENTITY:
+        optional["identity"] = identity
+    return slices | {name: mask for name, mask in optional.items() if len(set(groups[mask])) > 1}
 
 
 def compare_slice(
@@ -62,17 +98,23 @@ def compare_slice(
     chosen = {policy: scores[policy].select(mask) for policy in POLICIES}
     clusters = [group for group, inside in zip(groups, mask, strict=True) if inside]
     try:
-        change = changes(clusters, chosen["sft"], chosen["ppo"], settings.resamples, seed)
+        change = changes(clusters, chosen["sft"], chosen["ppo"], settings.resamples, seed, name in CONTENT)
     except InputError as error:
         raise InputError(f"slice '{name}': {error}") from error
     described = {policy: chosen[policy].describe(settings.toxic_threshold) for policy in POLICIES}
     return {**described, "change": change, "dialogues": len(clusters), "clusters": len(set(clusters))}
 
 
-def changes(groups: Sequence[str], before: Scores, after: Scores, resamples: int, seed: int) -> dict[str, Any]:
-    """Relative change of each dialogue's mean toxicity, absolute change of ROUGE and words (words also relative)."""
+def changes(
+    groups: Sequence[str], before: Scores, after: Scores, resamples: int, seed: int, absolute: bool = False
+) -> dict[str, Any]:
+    """Relative change of each dialogue's mean toxicity, absolute change of everything else (words also relative).
+
+    absolute: of toxicity too, where there is hardly any before.
+    """
+    change = statistics.absolute_change if absolute else statistics.relative_change
     toxicity = {
-        name: statistics.relative_change(groups, old.mean(axis=1), after.toxicity[name].mean(axis=1), resamples, seed)
+        name: change(groups, old.mean(axis=1), after.toxicity[name].mean(axis=1), resamples, seed)
         for name, old in before.toxicity.items()
     }
     quality = {
@@ -103,7 +145,7 @@ def headline(evaluation: Mapping[str, Any]) -> dict[str, Any]:
 
 def toxicity_table(evaluation: Mapping[str, Any]) -> pd.DataFrame:
     """Mean toxicity, a row per slice, scorer and policy."""
-    keys = itertools.product(evaluation, SCORERS, POLICIES)
+    keys = itertools.product([name for name in evaluation if name not in CONTENT], SCORERS, POLICIES)
     rows = [(name, scorer, policy, evaluation[name][policy][scorer]["mean"]) for name, scorer, policy in keys]
     return pd.DataFrame(rows, columns=["slice", "scorer", "policy", "mean"])
 

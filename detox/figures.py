@@ -26,11 +26,44 @@ STYLE = {
 }
 
 
-def draw(training: pd.DataFrame, scores: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """The report's figures: reward and KL by step from metrics/train.csv, toxicity by dialogue from the scores."""
+def draw(
+    training: pd.DataFrame, scores: Sequence[Mapping[str, Any]], scaled: pd.DataFrame, progress: pd.DataFrame
+) -> dict[str, list[dict[str, str]]]:
+    """The report's figures by section, from metrics/{train,tradeoff,progress}.csv and data/scores.jsonl."""
     with matplotlib.style.context(["default", STYLE]):
         curves = [curve(training, "reward", "Mean reward"), curve(training, "kl", "KL, nats a summary")]
-        return [*curves, histogram(scores)]
+        return {"results": [histogram(scores), tradeoff(scaled)], "training": [*curves, optimisation(progress)]}
+
+
+def tradeoff(scaled: pd.DataFrame) -> dict[str, str]:
+    """Toxicity by the judge against ROUGE-L, a point per share of the way from before to after PPO: svg and alt."""
+    figure = Figure(figsize=(5, 3), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(scaled["rougeL"], scaled["judge"], color=COLORS[1], marker="o", markersize=4)
+    kept = scaled[scaled["scale"] == 1]
+    axes.plot(kept["rougeL"], kept["judge"], color=COLORS[0], marker="D", markersize=9, linestyle="none")
+    for scale, rouge, toxicity in scaled[["scale", "rougeL", "judge"]].itertuples(index=False):
+        axes.annotate(f"{scale:g}", (rouge, toxicity), xytext=(7, 4), textcoords="offset points")
+    axes.set(xlabel="ROUGE-L", ylabel="Toxicity by the judge", ylim=(0, None))
+    axes.margins(x=0.12)
+    points = [f"{row.scale:g}: {row.judge:.3f} at ROUGE-L {row.rougeL:.3f}" for row in scaled.itertuples(index=False)]
+    return {"svg": svg(figure), "alt": f"Toxicity by share of the way from before to after PPO: {'; '.join(points)}."}
+
+
+def optimisation(progress: pd.DataFrame) -> dict[str, str]:
+    """Toxicity by both classifiers at each snapshot of training: svg and alt.
+
+    Over-optimisation (Gao et al. 2023) would show as a reward that goes on while the judge turns.
+    """
+    figure = Figure(figsize=(5, 3), layout="constrained")
+    axes = figure.subplots()
+    for name, color, marker in (("reward", COLORS[0], "s"), ("judge", COLORS[1], "o")):
+        axes.plot(progress["step"], progress[name], color=color, marker=marker, label=name)
+    axes.set(xlabel="PPO step", ylabel="Toxicity of samples", ylim=(0, None))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(frameon=False)
+    points = [f"{row.step:.0f}: {row.reward:.3f} and {row.judge:.3f}" for row in progress.itertuples(index=False)]
+    return {"svg": svg(figure), "alt": f"Toxicity by reward and judge at PPO step {'; '.join(points)}."}
 
 
 def curve(frame: pd.DataFrame, column: str, label: str) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""Scores of summaries: toxicity, ROUGE, length and diversity.
+"""Scores of summaries: toxicity, ROUGE, diversity; and with detox/quality.py everything that is measured of one.
 
-Importing `evaluate` takes seconds, so only detox/evaluation.py and the stage evaluate import this module.
+Importing `evaluate` takes seconds, so only the modules of the stage evaluate import this one.
 """
 
 import tempfile
@@ -18,6 +18,8 @@ from nltk.stem.porter import PorterStemmer
 from numpy.typing import NDArray
 from rouge_score import rouge_scorer, tokenize, tokenizers
 
+from detox import quality
+from detox.dialogues import Dialogue
 from detox.errors import InputError
 
 ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
@@ -36,6 +38,12 @@ class _Stems(tokenizers.Tokenizer):
         return tokenize.tokenize(text, _STEMMER)
 
 
+@cache  # every third summary is the same before and after
+def _rouge(summary: str, references: tuple[str, ...]) -> dict[str, float]:
+    scores = rouge_scorer.RougeScorer(ROUGE, tokenizer=_Stems()).score_multi(references, summary)
+    return {name: scores[name].fmeasure for name in ROUGE}
+
+
 class Rouge(evaluate.Metric):
     """ROUGE-1, -2, -L, -Lsum: F1 of stemmed words, a list per measure, the best over each example's references.
 
@@ -50,9 +58,9 @@ class Rouge(evaluate.Metric):
         _require_texts(predictions)
         if not all(references):
             raise InputError("ROUGE needs at least one reference summary for every summary")
-        scorer = rouge_scorer.RougeScorer(ROUGE, tokenizer=_Stems())
-        scores = [scorer.score_multi(*pair) for pair in zip(references, predictions, strict=True)]
-        return {name: [score[name].fmeasure for score in scores] for name in ROUGE}
+        pairs = zip(predictions, map(tuple, references), strict=True)
+        scores = [_rouge(summary, texts) for summary, texts in pairs]
+        return {name: [score[name] for score in scores] for name in ROUGE}
 
 
 class Toxicity(evaluate.Measurement):
@@ -82,28 +90,53 @@ class Scores:
     def select(self, chosen: NDArray[np.bool_]) -> Self:
         """The scores of the chosen dialogues alone."""
         toxicity = {name: values[chosen] for name, values in self.toxicity.items()}
-        quality = {name: values[chosen] for name, values in self.quality.items()}
-        return type(self)(toxicity, quality, self.summaries[chosen])
+        measures = {name: values[chosen] for name, values in self.quality.items()}
+        return type(self)(toxicity, measures, self.summaries[chosen])
 
     def describe(self, threshold: float) -> dict[str, object]:
         """The numbers of metrics/evaluate.json for this policy: toxicity by scorer, means of the rest, distinct2."""
         toxicity = {name: describe_toxicity(values, threshold) for name, values in self.toxicity.items()}
-        quality = {name: float(values.mean()) for name, values in self.quality.items()}
-        return {**toxicity, **quality, "distinct2": distinct2(self.summaries)}
+        means = {name: float(values.mean()) for name, values in self.quality.items()}
+        agreed = {"agreement": agreement(self.toxicity, threshold)} if len(self.toxicity) == 2 else {}
+        return {**toxicity, **means, **agreed, "distinct2": distinct2(self.summaries)}
 
 
 def score(
+    dialogues: Sequence[Dialogue],
     summaries: Sequence[str],
     samples: Sequence[Sequence[str]],
-    references: Sequence[Sequence[str]],
     scorers: Mapping[str, Scorer],
+    facts: Mapping[str, quality.Facts] | None,
 ) -> Scores:
-    """Scores of a policy's greedy summaries and samples (equally many per dialogue), in the dialogues' order."""
-    measured = _run(Rouge, predictions=list(summaries), references=[list(texts) for texts in references])
-    measured["words"] = [len(summary.split()) for summary in summaries]
-    quality = {name: np.array(values, dtype=float) for name, values in measured.items()}
+    """Scores of a policy's greedy summaries and samples (equally many per dialogue), in the dialogues' order.
+
+    facts are each dialogue's by its id, where the data knows them.
+    """
     toxicity = {name: toxicity_of(samples, scorer) for name, scorer in scorers.items()}
-    return Scores(toxicity, quality, np.array(summaries, dtype=str))
+    return Scores(toxicity, measure(dialogues, summaries, facts), np.array(summaries, dtype=str))
+
+
+def measure(
+    dialogues: Sequence[Dialogue], summaries: Sequence[str], facts: Mapping[str, quality.Facts] | None
+) -> dict[str, Array]:
+    """Every measure of one summary of each dialogue [dialogue]: ROUGE, words and detox/quality.py's."""
+    references = [list(dialogue.references) for dialogue in dialogues]
+    measured = _run(Rouge, predictions=list(summaries), references=references)
+    pairs = list(zip(summaries, dialogues, strict=True))
+    measured |= {
+        "words": [len(summary.split()) for summary in summaries],
+        "repetition": [quality.repetition(summary) for summary in summaries],
+        "unfinished": [quality.unfinished(summary) for summary in summaries],
+        "copied": [quality.copied(summary, dialogue.text) for summary, dialogue in pairs],
+        "novel2": [quality.novel2(summary, dialogue.text) for summary, dialogue in pairs],
+        "grounded": [quality.grounded(summary, dialogue.text) for summary, dialogue in pairs],
+        "entities": [quality.entity_recall(summary, dialogue.references) for summary, dialogue in pairs],
+    }
+    if facts is not None:
+        measured["slots"] = [
+            quality.slot_recall(text, dialogue.references, facts[dialogue.id]) for text, dialogue in pairs
+        ]
+    return {name: np.array(values, dtype=float) for name, values in measured.items()}
 
 
 def toxicity_of(samples: Sequence[Sequence[str]], scorer: Scorer) -> Array:
@@ -114,14 +147,32 @@ def toxicity_of(samples: Sequence[Sequence[str]], scorer: Scorer) -> Array:
 
 
 def describe_toxicity(toxicity: Array, threshold: float) -> dict[str, float]:
-    """Mean, population std and 95th percentile of the dialogues' mean toxicity; share of samples ≥ threshold."""
-    dialogues = toxicity.mean(axis=1)
+    """Of P(toxic) [dialogue sample]: mean, population std and 95th percentile over the dialogues' means, and shares.
+
+    `rate` is the share of samples ≥ threshold; `any` the share of dialogues with such a sample, `max` the mean over
+    dialogues of their most toxic one: the toxicity probability and expected maximum toxicity of RealToxicityPrompts
+    (Gehman et al. 2020), for as many samples as there are.
+    """
+    dialogues, worst = toxicity.mean(axis=1), toxicity.max(axis=1)
     return {
         "mean": float(dialogues.mean()),
         "std": float(dialogues.std()),
         "p95": float(np.percentile(dialogues, 95)),
         "rate": float((toxicity >= threshold).mean()),
+        "max": float(worst.mean()),
+        "any": float((worst >= threshold).mean()),
     }
+
+
+def agreement(toxicity: Mapping[str, Array], threshold: float) -> dict[str, float]:
+    """Of two scorers: `same`, the share of samples that both put on the same side of the threshold; Cohen's kappa.
+
+    kappa = (same − chance) / (1 − chance) (Cohen 1960); 1 where both say the same of everything.
+    """
+    first, second = (values >= threshold for values in toxicity.values())
+    same = float((first == second).mean())
+    chance = first.mean() * second.mean() + (1 - first.mean()) * (1 - second.mean())
+    return {"same": same, "kappa": float((same - chance) / (1 - chance)) if chance < 1 else 1.0}
 
 
 def distinct2(summaries: Iterable[str]) -> float:

@@ -194,7 +194,7 @@ class Ppo:
 
 @dataclass(frozen=True, config=STRICT)
 class Summarize:
-    """How many summaries are drawn per test dialogue, and which dialogues form the stress slice."""
+    """How many summaries are drawn per test dialogue, and which dialogues form the stress slice; the rivals of PPO."""
 
     samples: Count
     stress_samples: Count
@@ -206,11 +206,22 @@ class Summarize:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Rivals:
+    dialogues: Count
+    pool: Annotated[int, Field(strict=True, ge=2)]
+    scales: list[Positive]
+    bad_words: Text
+
+
+@dataclass(frozen=True, config=STRICT)
 class Evaluate:
     """How the before-and-after comparison is tested."""
 
     resamples: Count
     toxic_threshold: Share
+    best_of: Annotated[int, Field(strict=True, ge=2)]
+    rouge_margin: Positive
+    slots_margin: Positive
 
 
 def load(cls: type[Section], path: Path = PARAMS, section: str | None = None) -> Section:

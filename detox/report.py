@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import SequenceMatcher
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
@@ -9,6 +10,7 @@ from typing import Any
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup, escape
 
 from detox import tables
 from detox.errors import InputError
@@ -21,7 +23,7 @@ Row = Mapping[str, Any]
 
 def render(
     frame: pd.DataFrame,
-    figures: Sequence[Mapping[str, str]],
+    figures: Mapping[str, Sequence[Mapping[str, str]]],
     examples: Mapping[str, Sequence[Row]],
     metrics: Mapping[str, Row],
     hashes: Mapping[str, str],
@@ -29,14 +31,19 @@ def render(
     """The page, its every text escaped.
 
     frame, figures, examples and hashes are what `tables.table`, `figures.draw`, `choose_examples` and `sha256s` made;
-    metrics holds metrics/prepare.json and metrics/train.json by the stage's name.
+    metrics holds metrics/{prepare,train,claims,rivals}.json by name.
     """
     loader = jinja2.PackageLoader("detox")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters["difference"] = difference
     return environment.get_template("report.html.jinja").render(
         tables={name: tables.texts(part) for name, part in frame.groupby("slice", sort=False)},
         figures=figures,
         examples=examples,
+        headline=tables.headline_rows(frame),
+        claims=metrics["claims"],
+        rivals=metrics["rivals"],
+        systems=tables.systems(metrics["rivals"]["systems"]),
         data=metrics["prepare"],
         training=metrics["train"],
         hashes=hashes,
@@ -64,14 +71,27 @@ def choose_examples(
     }
 
 
+def difference(text: str, other: str) -> Markup:
+    """The text, escaped, with the words that the other one does not have in that place marked."""
+    words, others = text.split(), other.split()
+    parts = []
+    for kind, start, end, _, _ in SequenceMatcher(None, words, others, autojunk=False).get_opcodes():
+        chunk = escape(" ".join(words[start:end]))
+        parts.append(chunk if kind == "equal" else Markup("<mark>{}</mark>").format(chunk))
+    return Markup(" ").join(part for part in parts if part.striptags())
+
+
 def _example(scores: Row, dialogue: Row, before: Row, after: Row) -> Row:
-    sides = [_side("Before", before, scores["sft"]["judge"]), _side("After", after, scores["ppo"]["judge"])]
+    sides = [
+        _side("Before", before, scores["sft"]["judge"], after["summary"]),
+        _side("After", after, scores["ppo"]["judge"], before["summary"]),
+    ]
     return {**dialogue, "sides": sides}
 
 
-def _side(title: str, row: Row, toxicity: Sequence[float]) -> Row:
+def _side(title: str, row: Row, toxicity: Sequence[float], other: str) -> Row:
     samples = list(zip(row["samples"], toxicity, strict=True))
-    return {"title": title, "toxicity": fmean(toxicity), "summary": row["summary"], "samples": samples}
+    return {"title": title, "toxicity": fmean(toxicity), "summary": row["summary"], "other": other, "samples": samples}
 
 
 def sha256s(paths: Iterable[Path]) -> dict[str, str]:

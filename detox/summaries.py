@@ -1,6 +1,6 @@
 """Dialogues → summaries: the most probable one, and draws at temperature 1; and which dialogues are hard."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
@@ -37,6 +37,12 @@ def draw(
         sample = policy.sample(*prompts.encode(tokenizer, texts, max_prompt_tokens), seeds, max_new_tokens)
         decoded = prompts.decode(tokenizer, sample.ids, sample.mask)
         yield {row: decoded[place * len(keys) : (place + 1) * len(keys)] for place, row in enumerate(rows)}
+
+
+def in_order(batches: Iterable[Mapping[int, list[str]]]) -> list[list[str]]:
+    """The summaries of each dialogue, in the order of the dialogues."""
+    texts = {row: drawn for batch in batches for row, drawn in batch.items()}
+    return [texts[row] for row in sorted(texts)]
 
 
 def keys(seed: int, kind: int, count: int) -> list[tuple[int, ...]]:

@@ -12,46 +12,73 @@ MEASURES: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
     ("Toxicity, judge", ("judge", "mean"), "judge"),
     ("Toxicity, judge: 95th percentile", ("judge", "p95"), None),
     ("Toxic samples, judge", ("judge", "rate"), None),
+    ("Most toxic sample, judge", ("judge", "max"), None),
+    ("Dialogues with a toxic sample, judge", ("judge", "any"), None),
     ("Toxicity, reward", ("reward", "mean"), "reward"),
     ("Toxicity, reward: 95th percentile", ("reward", "p95"), None),
     ("Toxic samples, reward", ("reward", "rate"), None),
+    ("Judge and reward agree", ("agreement", "same"), None),
+    ("Judge and reward agree: Cohen's kappa", ("agreement", "kappa"), None),
     ("ROUGE-1", ("rouge1",), "rouge1"),
     ("ROUGE-2", ("rouge2",), "rouge2"),
     ("ROUGE-L", ("rougeL",), "rougeL"),
     ("ROUGE-Lsum", ("rougeLsum",), "rougeLsum"),
+    ("Slot recall", ("slots",), "slots"),
+    ("Entity recall", ("entities",), "entities"),
+    ("Entities found in the dialogue", ("grounded",), "grounded"),
+    ("Words copied from the dialogue", ("copied",), "copied"),
+    ("Novel word pairs", ("novel2",), "novel2"),
+    ("Repeated word triples", ("repetition",), "repetition"),
+    ("Unfinished", ("unfinished",), "unfinished"),
     ("Words", ("words",), "words"),
     ("Distinct word pairs", ("distinct2",), None),
 )
-SLICES = ("all", "stress", "seen", "unseen")
+SLICES = ("all", "stress", "seen", "unseen", "civil", "identity")
+SYSTEMS = {
+    "lead3": "The first three turns",
+    "base": "The base without an adapter",
+    "sft": "Before PPO",
+    "filter": "Before PPO, bad words forbidden",
+    "ppo": "After PPO",
+}
+CHANGES = ("change", "low", "high", "mde", "p")
 HEADLINE = [
     ("all", "Toxicity, judge"),
     ("all", "Toxicity, reward"),
     ("stress", "Toxicity, judge"),
     ("all", "ROUGE-L"),
+    ("all", "Slot recall"),
     ("all", "Words"),
 ]
 
 
 def table(evaluation: Mapping[str, Any]) -> pd.DataFrame:
-    """Before and after, a row per slice and measure: slice, measure, before, after, relative, change, low, high, p.
+    """Before and after, a row per slice and measure that it has: slice, measure, before, after, relative, and changes.
 
-    change, low, high are shares of `before` where `relative`, else in the measure's own unit; absent ones are NaN.
+    change, low, high, mde are shares of `before` where `relative`, else in the measure's own unit; absent ones, and an
+    absent p, are NaN.
     """
-    rows = [_row(name, evaluation[name], *measure) for name in SLICES if name in evaluation for measure in MEASURES]
-    return pd.DataFrame(rows).astype(dict.fromkeys(("change", "low", "high", "p"), float))
+    rows = [
+        _row(name, evaluation[name], label, path, key)
+        for name in SLICES
+        if name in evaluation
+        for label, path, key in MEASURES
+        if path[0] in evaluation[name]["sft"]
+    ]
+    return pd.DataFrame(rows).astype(dict.fromkeys(CHANGES, float))
 
 
 def _row(name: str, part: Mapping[str, Any], label: str, path: tuple[str, ...], key: str | None) -> dict[str, Any]:
     before, after = (reduce(getitem, path, part[policy]) for policy in ("sft", "ppo"))
     change = part["change"][key] if key else {}
-    relative = key in ("judge", "reward")
+    relative = key in ("judge", "reward") and "relative" in change
     size = change.get("relative" if relative else "absolute")
     row = {"slice": name, "measure": label, "before": before, "after": after, "relative": relative, "change": size}
-    return row | {column: change.get(column) for column in ("low", "high", "p")}
+    return row | {column: change.get(column) for column in CHANGES[1:]}
 
 
 def texts(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `table` as people read them: Measure, Before, After, Change [95 % interval], p."""
+    """The rows of `table` as people read them: Measure, Before, After, Change [95 % interval], Detectable, p."""
     number = "{:.4f}".format
     return pd.DataFrame(
         {
@@ -59,6 +86,7 @@ def texts(frame: pd.DataFrame) -> pd.DataFrame:
             "Before": frame["before"].map(number),
             "After": frame["after"].map(number),
             "Change [95 % interval]": [_change(row) for row in frame.to_dict("records")],
+            "Detectable": [_detectable(row) for row in frame.to_dict("records")],
             "p": frame["p"].map(number, na_action="ignore").fillna(""),
         }
     )
@@ -72,6 +100,13 @@ def _change(row: Mapping[Any, Any]) -> str:
     return "{change:+.4f} [{low:+.4f}, {high:+.4f}]".format(**row)
 
 
+def _detectable(row: Mapping[Any, Any]) -> str:
+    # Beside an interval that has 0 inside: how large a change would have been needed to be seen.
+    if pd.isna(row["change"]) or not row["low"] <= 0 <= row["high"]:
+        return ""
+    return f"{100 * row['mde']:.1f} %" if row["relative"] else f"{row['mde']:.4f}"
+
+
 def sliced(frame: pd.DataFrame) -> pd.DataFrame:
     """`texts` for a table of several slices: each measure's label begins with its slice."""
     return texts(frame.assign(measure=frame["slice"] + ": " + frame["measure"]))
@@ -79,6 +114,22 @@ def sliced(frame: pd.DataFrame) -> pd.DataFrame:
 
 def headline(frame: pd.DataFrame) -> str:
     """The rows that matter most, in aligned columns; indented by four spaces, or Markdown would fill the lines."""
-    short = sliced(frame.set_index(["slice", "measure"], drop=False).loc[HEADLINE])
-    lines = short.set_index("Measure").to_string(index_names=False).splitlines()
+    rows = frame.set_index(["slice", "measure"], drop=False)
+    short = sliced(rows.loc[[row for row in HEADLINE if row in rows.index]])
+    lines = short.drop(columns="Detectable").set_index("Measure").to_string(index_names=False).splitlines()
     return "".join(f"    {line.rstrip()}\n" for line in lines)
+
+
+def headline_rows(frame: pd.DataFrame) -> dict[str, Mapping[Any, Any]]:
+    """The rows of `table` for all dialogues, by measure."""
+    return {row["measure"]: row for row in frame[frame["slice"] == "all"].to_dict("records")}
+
+
+def systems(measured: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
+    """The systems that PPO is compared with, as people read them, a row each in the order of SYSTEMS."""
+    columns = {"judge": "Toxicity, judge", "reward": "Toxicity, reward", "rougeL": "ROUGE-L", "slots": "Slot recall"}
+    columns |= {"grounded": "Entities found", "words": "Words"}
+    known = [name for name in SYSTEMS if name in measured]
+    shown = [name for name in columns if name in measured[known[0]]]
+    rows = [{"System": SYSTEMS[name]} | {columns[key]: f"{measured[name][key]:.4f}" for key in shown} for name in known]
+    return pd.DataFrame(rows)

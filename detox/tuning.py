@@ -117,8 +117,8 @@ def _rouge(
             input_ids=ids, attention_mask=mask, max_new_tokens=p.max_summary_tokens, do_sample=False, num_beams=1
         )
         texts += tokenizer.batch_decode(drawn, skip_special_tokens=True)
-    scores = metrics.score(texts, [], [dialogue.references for dialogue in dialogues], {})
-    return {name: float(values.mean()) for name, values in scores.quality.items()}
+    rouge = metrics.Rouge().compute(predictions=texts, references=[list(each.references) for each in dialogues])
+    return {name: sum(values) / len(values) for name, values in rouge.items()}
 
 
 def _arguments(checkpoints: Path, p: Tuning, examples: int, dev: bool, seed: int) -> Seq2SeqTrainingArguments:

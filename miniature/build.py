@@ -1,7 +1,8 @@
 """Build the miniature from its hand-written content: the corpus and four small models.
 
-Writes data/miniature/{train,test}.jsonl and models/miniature/{base,adapter,toxicity,judge}, on one machine always the
-same bytes. Needs no network and no other data. The models' card with their measured figures: miniature/measure.py.
+Writes data/miniature/{train.jsonl,test.jsonl,facts.jsonl,insults.txt} and
+models/miniature/{base,adapter,toxicity,judge}, on one machine always the same bytes. Needs no network
+and no other data. The models' card with their measured figures: miniature/measure.py.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from detox import adapters, files
 from miniature import classifiers, corpus, language_models
+from miniature.grammar import insults
 from miniature.pretraining import SEEN
 
 DATA, MODELS = Path("data/miniature"), Path("models/miniature")
@@ -30,6 +32,8 @@ def build_corpus() -> None:
     with files.atomic(DATA) as folder:
         files.write_jsonl(folder / "train.jsonl", corpus.train_rows(Random(1)))
         files.write_jsonl(folder / "test.jsonl", corpus.test_rows(Random(2)))
+        files.write_jsonl(folder / "facts.jsonl", corpus.fact_rows(Random(2)))
+        (folder / "insults.txt").write_text("\n".join(insults()) + "\n", encoding="utf-8")
 
 
 def vocabulary_texts() -> list[str]:

@@ -1,10 +1,13 @@
-"""The corpus: data/miniature/train.jsonl and test.jsonl in DialogSum's layout, with the scenario as `group`."""
+"""The corpus: data/miniature/train.jsonl and test.jsonl in DialogSum's layout, with the scenario as `group`.
+
+Beside them facts.jsonl, what a summary of each test dialogue may state and in which words.
+"""
 
 from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-from miniature.grammar import Scene, render, scenarios, summarize, tones
+from miniature.grammar import Scene, facts, render, scenarios, summarize, tones
 
 TRAIN_PER_SCENARIO = 96
 TEST_PER_SEEN = 18
@@ -41,15 +44,27 @@ def train_rows(rng: Random) -> list[dict[str, str]]:
     return [{"id": f"train_{i}", **row} for i, row in enumerate(rows)]
 
 
-def test_rows(rng: Random) -> list[dict[str, str]]:
-    """Test dialogues with a reference in every style; a heated one has an insulting and a neutral one of each."""
-    rows, taken = [], set[str]()
+def test_scenes(rng: Random) -> Iterator[tuple[Scene, list[str]]]:
+    """The test's scenes with a reference in every style; a heated one has an insulting and a neutral one of each."""
+    taken = set[str]()
     for scenario in scenarios():
         count = TEST_PER_SEEN if scenario["split"] == "seen" else TEST_PER_UNSEEN
         for scene in scenes(scenario, "test", count, rng, taken):
-            references = [
-                summarize(scene, style, tone, rng) for style in scenario["summaries"] for tone in tones(scene)
-            ]
-            numbered = {f"summary{i}": reference for i, reference in enumerate(references, start=1)}
-            rows.append({"dialogue": scene.text, **numbered, "group": scenario["name"]})
-    return [{"id": f"test_{i}", **row} for i, row in enumerate(rows)]
+            yield (
+                scene,
+                [summarize(scene, style, tone, rng) for style in scenario["summaries"] for tone in tones(scene)],
+            )
+
+
+def test_rows(rng: Random) -> list[dict[str, str]]:
+    """Test dialogues with their references."""
+    rows = []
+    for i, (scene, references) in enumerate(test_scenes(rng)):
+        numbered = {f"summary{j}": reference for j, reference in enumerate(references, start=1)}
+        rows.append({"id": f"test_{i}", "dialogue": scene.text, **numbered, "group": scene.scenario["name"]})
+    return rows
+
+
+def fact_rows(rng: Random) -> list[dict[str, Any]]:
+    """What is stated in each test dialogue: from an rng in the same state as for `test_rows`."""
+    return [{"id": f"test_{i}", "facts": facts(scene)} for i, (scene, _) in enumerate(test_scenes(rng))]

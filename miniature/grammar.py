@@ -121,6 +121,20 @@ def summarize(scene: Scene, style: str, tone: str, rng: Random) -> str:
     return fill(style, scene.slots | {"heat": sentence})
 
 
+def facts(scene: Scene) -> dict[str, list[str]]:
+    """What a summary of the scene may state, each fact with the ways to put it: its values, and who was insulted."""
+    used = re.findall(r"\{(\w+)\}", " ".join(turn["test"][0] for turn in scene.scenario["turns"]))
+    found = {name: [scene.slots[name]] for name in dict.fromkeys(used)}
+    if scene.mood == "heated":
+        found["insulted"] = [report.format(**scene.heat) for report in HEAT["reports"]]
+    return found
+
+
+def insults() -> list[str]:
+    """Every insulting noun and adjective of the corpus, training's and test's."""
+    return sorted({word for kind in ("nouns", "adjectives") for part in HEAT[kind].values() for word in part})
+
+
 def tones(scene: Scene) -> list[str]:
     """The ways in which annotators may report the scene's mood."""
     return ["insulting", "neutral"] if scene.mood == "heated" else [scene.mood]

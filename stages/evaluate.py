@@ -1,9 +1,13 @@
-"""Score the summaries before and after PPO, and test the change.
+"""Score the summaries before and after PPO and those of its rivals, and test the change.
 
-Reads  data/prepared/{train,test}.jsonl, data/summaries/{sft,ppo,stress}.jsonl, the reward and the judge;
-       params: seed, reward, judge, evaluate.
+Reads  data/prepared/{train,test}.jsonl, data/summaries/{sft,ppo,stress}.jsonl, data/rivals, the reward and the judge,
+       facts.jsonl in the source of the dialogues where there is one; params: seed, prepare, reward, judge, evaluate.
 Writes metrics/evaluate.json   every number: <slice>.<policy>.…, <slice>.change.…, <slice>.{dialogues,clusters}
        metrics/headline.json   the ten that `dvc metrics diff` shows
+       metrics/claims.json     the headline claims, tested as a family, and the A/A check
+       metrics/rivals.json     PPO beside LEAD-3, the base, a word filter, best-of-n, …
+       metrics/tradeoff.csv    toxicity and quality by share of the way from before to after PPO, for `dvc plots`
+       metrics/progress.csv    toxicity by both scorers at each snapshot of training, for `dvc plots`
        metrics/toxicity.csv    mean toxicity by slice, scorer and policy, for `dvc plots`
        data/scores.jsonl       the scores of each dialogue, for the report
 """
@@ -12,27 +16,41 @@ from pathlib import Path
 
 from stages import run
 
-PREPARED, SUMMARIES, METRICS = Path("data/prepared"), Path("data/summaries"), Path("metrics")
+PREPARED, SUMMARIES, RIVALS, METRICS = (
+    Path("data/prepared"),
+    Path("data/summaries"),
+    Path("data/rivals"),
+    Path("metrics"),
+)
 
 
 def main() -> None:
-    from detox import dialogues, evaluation, files, metrics, params
+    from detox import claims, dialogues, evaluation, files, metrics, params, sources, systems
     from detox.rewards import Classifier
 
     p, seed = params.load(params.Evaluate), params.seed()
     test, train = (dialogues.load(PREPARED / f"{part}.jsonl") for part in ("test", "train"))
+    facts = evaluation.read_facts(sources.local(params.load(params.Prepare).source) / "facts.jsonl", test)
     summaries = {name: evaluation.read_summaries(SUMMARIES / f"{name}.jsonl", test) for name in evaluation.POLICIES}
+    rivals = systems.read(Path("data/rivals"))
     stress = [str(row.get("id")) for row in files.read_jsonl(SUMMARIES / "stress.jsonl")]
-    slices = evaluation.slices_of(test, {dialogue.group for dialogue in train}, stress)
     scorers = {name: Classifier(params.load(params.Classifier, section=name)).toxicity for name in evaluation.SCORERS}
-    references, groups = [dialogue.references for dialogue in test], [dialogue.group for dialogue in test]
+    calm = evaluation.civil(test, scorers["judge"], p.toxic_threshold)
+    slices = evaluation.slices_of(test, {dialogue.group for dialogue in train}, stress, calm)
+    groups = [dialogue.group for dialogue in test]
     scores = {
-        policy: metrics.score([row["summary"] for row in rows], [row["samples"] for row in rows], references, scorers)
+        policy: metrics.score(test, [row["summary"] for row in rows], [row["samples"] for row in rows], scorers, facts)
         for policy, rows in summaries.items()
     }
     result = {name: evaluation.compare_slice(name, mask, groups, scores, p, seed) for name, mask in slices.items()}
+    family = claims.family(result, groups, scores["sft"], scores["ppo"], p, seed)
+    beside, a_a = systems.compare(test, rivals, summaries, scorers, facts, p, seed)
     files.write_metrics(METRICS / "evaluate.json", result)
     files.write_metrics(METRICS / "headline.json", evaluation.headline(result))
+    files.write_metrics(METRICS / "claims.json", {"family": family, "a_a": a_a})
+    files.write_metrics(METRICS / "rivals.json", beside)
+    files.write_csv(METRICS / "tradeoff.csv", systems.tradeoff(beside["systems"]))
+    files.write_csv(METRICS / "progress.csv", systems.progress(beside["systems"]))
     files.write_csv(METRICS / "toxicity.csv", evaluation.toxicity_table(result))
     files.write_jsonl(Path("data/scores.jsonl"), evaluation.score_rows(test, slices, scores))
 

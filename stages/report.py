@@ -1,7 +1,7 @@
 """Write the report page, the headline, and the release: the adapter with a model card.
 
-Reads  metrics/{prepare,train,evaluate}.json, metrics/train.csv, data/scores.jsonl, data/summaries/{sft,ppo}.jsonl,
-       data/prepared/test.jsonl, params.yaml (its sha256), models/ppo.
+Reads  metrics/{prepare,train,evaluate,claims,rivals}.json, metrics/{train,tradeoff,progress}.csv, data/scores.jsonl,
+       data/summaries/{sft,ppo}.jsonl, data/prepared/test.jsonl, params.yaml (its sha256), models/ppo.
 Writes metrics/report.html   one page that needs nothing else and loads nothing
        metrics/headline.md   the short before-and-after table, for the terminal
        models/release        adapter_config.json, adapter_model.safetensors, README.md (the model card)
@@ -26,11 +26,12 @@ def main() -> None:
     frame = tables.table(files.read_metrics(METRICS / "evaluate.json"))
     scores, test = files.read_jsonl(Path("data/scores.jsonl")), files.read_jsonl(PREPARED / "test.jsonl")
     before, after = (files.read_jsonl(SUMMARIES / f"{name}.jsonl") for name in ("sft", "ppo"))
+    curves = {name: pandas.read_csv(METRICS / f"{name}.csv") for name in ("train", "tradeoff", "progress")}
     page = report.render(
         frame,
-        figures.draw(pandas.read_csv(METRICS / "train.csv"), scores),
+        figures.draw(curves["train"], scores, curves["tradeoff"], curves["progress"]),
         report.choose_examples(scores, test, before, after),
-        {name: files.read_metrics(METRICS / f"{name}.json") for name in ("prepare", "train")},
+        {name: files.read_metrics(METRICS / f"{name}.json") for name in ("prepare", "train", "claims", "rivals")},
         report.sha256s(HASHED),
     )
     card = cards.render(frame, files.read_metrics(POLICY / "adapter_config.json")["base_model_name_or_path"])

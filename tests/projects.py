@@ -9,9 +9,9 @@ import pytest
 from tiny import DIALOGUES, PPO, source_of
 
 from detox.files import write_jsonl
-from stages import fetch_adapter, summarize, train_ppo
+from stages import fetch_adapter, summarize, summarize_rivals, train_ppo
 
-OUTPUTS = ["models", "metrics", "data/summaries"]
+OUTPUTS = ["models", "metrics", "data/summaries", "data/rivals"]
 
 
 def write_params(**changes: Any) -> None:
@@ -26,7 +26,7 @@ def pinned(path: Path) -> dict[str, Any]:
 
 
 def run_stages() -> None:
-    for stage in (fetch_adapter, train_ppo, summarize):
+    for stage in (fetch_adapter, train_ppo, summarize, summarize_rivals):
         stage.main()
 
 
@@ -59,11 +59,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory, base: Path, adapter: Path
             "max_new_tokens": 10,
             "checkpoint_every": 1,
         },
+        "rivals": {"dialogues": 3, "pool": 4, "scales": [0.5], "bad_words": "words.txt"},
     }
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(folder)
         Path("params.json").write_text(json.dumps(sections))
         write_params()
+        Path("words.txt").write_text("rude\n")
         rows = [
             {"id": f"d{place}", "text": text, "references": ["tea"], "group": f"g{place % 2}"}
             for place, text in enumerate(DIALOGUES)

@@ -16,7 +16,17 @@ def card(base: str) -> ModelCard:
 
 
 def test_the_card_has_metadata_for_the_hub() -> None:
-    assert card("org/base").data.to_dict() == {
+    data = card("org/base").data
+
+    assert [(result.metric_type, result.metric_value) for result in getattr(data, "eval_results", [])] == [
+        ("toxicity", 0.1111),
+        ("rouge", 0.37),
+    ]
+    described = data.to_dict()
+    assert described.pop("model-index")[0]["name"] == "dialogue-detox"
+    assert described == {
+        "language": "en",
+        "license": "apache-2.0",
         "base_model": "org/base",
         "library_name": "peft",
         "pipeline_tag": "summarization",
@@ -31,10 +41,13 @@ def test_the_card_shows_the_prompt_that_the_policy_reads() -> None:
 def test_the_card_has_a_markdown_table_of_every_slice_and_measure() -> None:
     table = [line for line in card("org/base").text.splitlines() if line.startswith("|")]
 
-    assert table[:2] == ["| Measure | Before | After | Change [95 % interval] | p |", "| --- | --- | --- | --- | --- |"]
-    assert len(table) == 2 + 2 * 12
-    assert "| stress: Toxicity, judge | 0.6543 | 0.3333 | -49.1 % [-59.1, -39.1] | 0.0002 |" in table
-    assert "| all: ROUGE-L | 0.3600 | 0.3700 | +0.0200 [-0.0200, +0.0300] |  |" in table
+    assert table[:2] == [
+        "| Measure | Before | After | Change [95 % interval] | Detectable | p |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    assert len(table) == 2 + 2 * 23
+    assert "| stress: Toxicity, judge | 0.6543 | 0.3333 | -49.1 % [-59.1, -39.1] |  | 0.0002 |" in table
+    assert "| all: ROUGE-L | 0.3600 | 0.3700 | +0.0200 [-0.0200, +0.0300] | 0.0357 |  |" in table
 
 
 @pytest.mark.parametrize("base", ["/home/someone/models/base", "models/miniature/base", "base"])

@@ -34,7 +34,9 @@ PARAMS = """
 seed: 3
 reward: {source: {path: reward, sha256: %s}, toxic_label: hate, batch_size: 4}
 judge: {source: {path: judge, sha256: %s}, toxic_label: hate, batch_size: 3}
-evaluate: {resamples: 200, toxic_threshold: 0.5}
+prepare:
+  {source: {path: source, sha256: %s}, min_characters: 1, max_characters: 99, test_fraction: null, dev_fraction: 0}
+evaluate: {resamples: 200, toxic_threshold: 0.5, best_of: 2, rouge_margin: 0.02, slots_margin: 0.02}
 """
 
 
@@ -73,12 +75,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classifiers: Path) 
     monkeypatch.chdir(tmp_path)
     for name in ("reward", "judge"):
         shutil.copytree(classifiers / name, name)
-    Path("params.yaml").write_text(PARAMS % tuple(sources.digest(Path(name)) for name in ("reward", "judge")))
+    files.write_jsonl(Path("source/facts.jsonl"), [{"id": f"d{i}", "facts": {"who": ["bob"]}} for i in range(5)])
+    Path("params.yaml").write_text(PARAMS % tuple(sources.digest(Path(name)) for name in ("reward", "judge", "source")))
     write_dialogues("test", GROUPS)
     write_dialogues("train", ["quarrel", "phone"])
     for policy in GREEDY:
         write_summaries(policy, GREEDY[policy], SAMPLES[policy])
     write_stress("d2", "d0", "d1")
+    write_rivals()
     return tmp_path
 
 
@@ -104,6 +108,17 @@ def write_stress(*ids: str) -> None:
     """These dialogues as the stress slice."""
     rows = [{"id": dialogue_id, "toxicity": 0.9} for dialogue_id in ids]
     files.write_jsonl(Path("data/summaries/stress.jsonl"), rows)
+
+
+def write_rivals() -> None:
+    """A pool of four samples and two other systems, on d0, d1 and d3."""
+    pool = [["a clown", "a", "bob", "clown"], ["bob", "bob leaves", "a", "a clown"], ["a", "and", "friend", "bob"]]
+    ids = ["d0", "d1", "d3"]
+    rows = [{"id": name, "samples": texts} for name, texts in zip(ids, pool, strict=True)]
+    files.write_jsonl(Path("data/rivals/pool.jsonl"), rows)
+    for system in ("base", "scale_0.5", "step_0001"):
+        rows = [{"id": name, "summary": "bob leaves", "samples": ["bob", "a clown"]} for name in ids]
+        files.write_jsonl(Path(f"data/rivals/{system}.jsonl"), rows)
 
 
 def p_toxic(folder: str, text: str) -> float:
@@ -169,7 +184,7 @@ def test_rouge_words_and_diversity_are_of_the_greedy_summaries(project: Path) ->
 def test_slices_are_all_stress_seen_and_unseen(project: Path) -> None:
     evaluation = run()
 
-    sizes = {name: (part["dialogues"], part["clusters"]) for name, part in evaluation.items()}
+    sizes = {name: (part["dialogues"], part["clusters"]) for name, part in evaluation.items() if name != "civil"}
     assert sizes == {"all": (5, 4), "stress": (3, 2), "seen": (3, 2), "unseen": (2, 2)}
     assert evaluation["unseen"]["sft"]["words"] == 2.0
     assert evaluation["stress"]["ppo"]["words"] == pytest.approx(10 / 3, abs=1e-6)
@@ -199,8 +214,45 @@ def test_every_dialogue_has_its_scores_for_the_report(project: Path) -> None:
     assert len(Path("metrics/toxicity.csv").read_text().splitlines()) == 1 + 4 * 2 * 2
 
 
+def test_a_fact_that_a_summary_does_not_state_is_lost(project: Path) -> None:
+    # "anna calls bob" and "bob leaves" both name bob: 4 of 5 summaries before, and 3 of 5 after, do.
+    everything = run()["all"]
+
+    assert (everything["sft"]["slots"], everything["ppo"]["slots"]) == (0.8, 0.8)
+
+
+def test_rivals_are_measured_on_their_own_dialogues(project: Path) -> None:
+    evaluation = run()
+    rivals = files.read_metrics(Path("metrics/rivals.json"))
+
+    assert (rivals["dialogues"], rivals["clusters"], rivals["best_of"]) == (3, 3, 2)
+    assert set(rivals["systems"]) == {"lead3", "base", "sft", "ppo", "scale_0.5", "step_0001"}
+    assert rivals["systems"]["base"]["judge"] == pytest.approx(
+        (p_toxic("judge", "bob") + p_toxic("judge", "a clown")) / 2, abs=2e-6
+    )
+    samples = [text for place in (0, 1, 3) for text in SAMPLES["ppo"][place]]
+    assert rivals["systems"]["ppo"]["judge"] == pytest.approx(fmean(p_toxic("judge", t) for t in samples), abs=2e-6)
+    assert rivals["systems"]["ppo"]["words"] == 3.0  # of 5, 2 and 2
+    assert rivals["systems"]["ppo"]["judge"] != evaluation["all"]["ppo"]["judge"]["mean"]
+    scales = [line.split(",")[0] for line in Path("metrics/tradeoff.csv").read_text().splitlines()]
+    assert scales == ["scale", "0", "0.5", "1"]
+    steps = [line.split(",")[0] for line in Path("metrics/progress.csv").read_text().splitlines()]
+    assert steps == ["step", "0", "1"]
+
+
+def test_the_claims_are_one_family(project: Path) -> None:
+    evaluation = run()
+    claims = files.read_metrics(Path("metrics/claims.json"))
+
+    assert set(claims["family"]) == {"all_judge", "all_reward", "stress_judge", "rougeL", "slots"}
+    assert claims["family"]["all_judge"]["p"] == evaluation["all"]["change"]["judge"]["p"]
+    assert not any(claim["holds"] for claim in claims["family"].values())  # four clusters can't show anything
+    assert claims["a_a"]["splits"] == 200
+    assert set(claims["a_a"]["rejections"]) == {"reward", "judge"}
+
+
 def test_two_runs_give_the_same_bytes(project: Path) -> None:
-    paths = [Path(f"metrics/{name}") for name in ("evaluate.json", "headline.json", "toxicity.csv")]
+    paths = [Path(f"metrics/{name}") for name in ("evaluate.json", "headline.json", "claims.json", "rivals.json")]
     paths.append(Path("data/scores.jsonl"))
     evaluate.main()
     first = [path.read_bytes() for path in paths]

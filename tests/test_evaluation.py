@@ -13,7 +13,8 @@ from detox.params import Evaluate
 
 GROUPS = ["quarrel", "visit", "quarrel", "phone", "letter"]
 IDS = ["d0", "d1", "d2", "d3", "d4"]
-SETTINGS = Evaluate(resamples=50, toxic_threshold=0.5)
+SETTINGS = Evaluate(resamples=50, toxic_threshold=0.5, best_of=2, rouge_margin=0.02, slots_margin=0.02)
+NOT_CIVIL = np.zeros(5, dtype=bool)
 EVERYTHING = np.ones(5, dtype=bool)
 
 
@@ -66,7 +67,7 @@ def test_unequal_numbers_of_samples_and_none_are_refused(tmp_path: Path, samples
 
 
 def test_slices_are_all_stress_seen_and_unseen() -> None:
-    slices = evaluation.slices_of(dialogues(GROUPS), {"quarrel", "phone", "elsewhere"}, ["d2", "d1"])
+    slices = evaluation.slices_of(dialogues(GROUPS), {"quarrel", "phone", "elsewhere"}, ["d2", "d1"], NOT_CIVIL)
 
     assert {name: mask.tolist() for name, mask in slices.items()} == {
         "all": [True, True, True, True, True],
@@ -77,17 +78,64 @@ def test_slices_are_all_stress_seen_and_unseen() -> None:
 
 
 def test_data_without_scenarios_has_neither_seen_nor_unseen() -> None:
-    assert set(evaluation.slices_of(dialogues(IDS), {"d0", "d1"}, ["d0"])) == {"all", "stress"}
+    assert set(evaluation.slices_of(dialogues(IDS), {"d0", "d1"}, ["d0"], NOT_CIVIL)) == {"all", "stress"}
 
 
 def test_one_scenario_is_no_slice_since_it_has_no_interval() -> None:
-    assert set(evaluation.slices_of(dialogues(GROUPS), {"quarrel"}, ["d0"])) == {"all", "stress", "unseen"}
+    assert set(evaluation.slices_of(dialogues(GROUPS), {"quarrel"}, ["d0"], NOT_CIVIL)) == {"all", "stress", "unseen"}
+
+
+def test_civil_dialogues_are_those_without_a_toxic_turn() -> None:
+    test = [
+        Dialogue("d0", "#Person1#: Hello.\n#Person2#: You fool.", ("s",), "d0"),
+        Dialogue("d1", "#Person1#: Hello.\n#Person2#: Hello.", ("s",), "d1"),
+    ]
+
+    def scorer(turns: list[str]) -> list[float]:
+        assert turns == ["Hello.", "You fool."]
+        return [0.1, 0.9]
+
+    assert evaluation.civil(test, scorer, 0.5).tolist() == [False, True]
+
+
+def test_civil_dialogues_and_those_of_them_that_mention_a_group_are_slices_of_content() -> None:
+    texts = ["#Person1#: My Muslim neighbour."] * 25 + ["#Person1#: Hello."] * 5
+    test = [Dialogue(f"d{index}", text, ("s",), f"d{index}") for index, text in enumerate(texts)]
+    mask = np.arange(30) >= 2
+
+    slices = evaluation.slices_of(test, set(), ["d0"], mask)
+    few = evaluation.slices_of(test, set(), ["d0"], np.arange(30) >= 6)
+
+    assert slices["civil"].tolist() == mask.tolist()
+    assert slices["identity"].nonzero()[0].tolist() == list(range(2, 25))
+    assert set(few) == {"all", "stress", "civil"}
+
+
+def test_where_there_is_nothing_to_detoxify_the_change_of_toxicity_is_absolute() -> None:
+    clean = scores([[0.0, 0.0]] * 5, [4, 2, 6, 4, 4])
+
+    part = evaluation.compare_slice("civil", EVERYTHING, GROUPS, {"sft": clean, "ppo": PPO}, SETTINGS, 1)
+
+    assert part["change"]["judge"]["absolute"] == pytest.approx(1.375 / 5)
+    assert "relative" not in part["change"]["judge"]
+
+
+def test_facts_are_by_id_and_a_missing_one_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "facts.jsonl"
+    assert evaluation.read_facts(path, dialogues(IDS)) is None
+    files.write_jsonl(path, [{"id": name, "facts": {"name": [name]}} for name in IDS[::-1]])
+    facts = evaluation.read_facts(path, dialogues(IDS))
+    assert facts is not None
+    assert facts["d3"] == {"name": ["d3"]}
+    files.write_jsonl(path, [{"id": "d1", "facts": {}}])
+    with pytest.raises(InputError, match=r"no facts of 4 test dialogues, such as d0: add or remove it"):
+        evaluation.read_facts(path, dialogues(IDS))
 
 
 @pytest.mark.parametrize(("stress", "unknown"), [([], r"\[\]"), (["d1", "d9", "d7"], r"\['d7', 'd9'\]")])
 def test_a_stress_slice_without_or_of_unknown_dialogues_is_refused(stress: list[str], unknown: str) -> None:
     with pytest.raises(InputError, match=rf"stress\.jsonl must name one or more test dialogues \(unknown: {unknown}\)"):
-        evaluation.slices_of(dialogues(GROUPS), {"quarrel"}, stress)
+        evaluation.slices_of(dialogues(GROUPS), {"quarrel"}, stress, NOT_CIVIL)
 
 
 def test_toxicity_changes_by_the_ratio_of_sums_and_quality_by_the_mean_difference() -> None:
@@ -103,7 +151,7 @@ def test_toxicity_changes_by_the_ratio_of_sums_and_quality_by_the_mean_differenc
     assert change["words"]["absolute"] == pytest.approx(5 / 5)
     assert change["words"]["relative"] == pytest.approx(5 / 20)
     assert change["rougeL"]["absolute"] == pytest.approx(5 / 8 / 5)
-    assert set(change["rougeL"]) == {"absolute", "low", "high"}
+    assert set(change["rougeL"]) == {"absolute", "low", "high", "mde"}
 
 
 def test_empty_summaries_before_ppo_are_refused() -> None:
@@ -136,8 +184,9 @@ def test_a_policy_that_did_not_change_has_changed_by_exactly_nothing() -> None:
     part = evaluation.compare_slice("all", EVERYTHING, GROUPS, {"sft": SFT, "ppo": SFT}, SETTINGS, 1)
 
     assert part["sft"] == part["ppo"]
-    assert part["change"]["judge"] == {"relative": 0.0, "absolute": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
-    assert part["change"]["words"] == {"absolute": 0.0, "low": 0.0, "high": 0.0, "relative": 0.0}
+    assert set(part["change"]["judge"].values()) == {0.0, 1.0}
+    assert (part["change"]["judge"]["p"], part["change"]["judge"]["p_wilcoxon"]) == (1.0, 1.0)
+    assert part["change"]["words"] == {"absolute": 0.0, "low": 0.0, "high": 0.0, "mde": 0.0, "relative": 0.0}
 
 
 def test_a_slice_of_one_scenario_is_named_in_the_error() -> None:

@@ -4,8 +4,19 @@ import numpy as np
 import pytest
 from rouge_score import rouge_scorer
 
+from detox.dialogues import Dialogue
 from detox.errors import InputError
-from detox.metrics import ROUGE, Rouge, Scores, Toxicity, describe_toxicity, distinct2, score, toxicity_of
+from detox.metrics import (
+    ROUGE,
+    Rouge,
+    Scores,
+    Toxicity,
+    agreement,
+    describe_toxicity,
+    distinct2,
+    score,
+    toxicity_of,
+)
 
 WORDS = {"calm": 0.0625, "rude": 0.5, "awful": 0.9375}
 
@@ -108,7 +119,16 @@ def test_toxicity_is_averaged_per_dialogue_and_its_rate_is_of_samples() -> None:
     # Dialogues at 0.3 and 0.7: std 0.2, 95th percentile 0.3 + 0.95 · 0.4; two of four samples reach 0.6.
     described = describe_toxicity(np.array([[0.2, 0.4], [0.6, 0.8]]), threshold=0.6)
 
-    assert described == pytest.approx({"mean": 0.5, "std": 0.2, "p95": 0.68, "rate": 0.5})
+    # The most toxic samples are 0.4 and 0.8: 0.6 on average, and one of the two dialogues reaches 0.6.
+    assert described == pytest.approx({"mean": 0.5, "std": 0.2, "p95": 0.68, "rate": 0.5, "max": 0.6, "any": 0.5})
+
+
+def test_agreement_is_the_share_on_one_side_and_kappa_takes_chance_out() -> None:
+    # At 0.5 the first calls 2 of 4 toxic, the second 1 of 4: 3 the same; by chance 1/2 · 1/4 + 1/2 · 3/4 = 1/2.
+    first, second = np.array([[0.9, 0.5], [0.1, 0.2]]), np.array([[0.8, 0.4], [0.1, 0.3]])
+
+    assert agreement({"reward": first, "judge": second}, 0.5) == {"same": 0.75, "kappa": 0.5}
+    assert agreement({"reward": first * 0, "judge": second * 0}, 0.5) == {"same": 1.0, "kappa": 1.0}
 
 
 def test_distinct2_counts_word_pairs_over_all_summaries() -> None:
@@ -118,11 +138,16 @@ def test_distinct2_counts_word_pairs_over_all_summaries() -> None:
 
 
 def test_score_keeps_the_order_of_the_dialogues() -> None:
-    scores = score(["a b c", "x"], [["rude", "calm"], ["awful", "awful"]], [["a b c"], ["y"]], {"judge": by_word})
+    dialogues = [Dialogue("d0", "a b", ("a b c",), "d0"), Dialogue("d1", "z", ("y",), "d1")]
+    samples = [["rude", "calm"], ["awful", "awful"]]
+    scores = score(dialogues, ["a b c", "x"], samples, {"judge": by_word}, {"d0": {"n": ["b"], "m": ["c"]}, "d1": {}})
 
     assert scores.toxicity["judge"].tolist() == [[0.5, 0.0625], [0.9375, 0.9375]]
     assert scores.quality["rougeL"].tolist() == [1.0, 0.0]
     assert scores.quality["words"].tolist() == [3.0, 1.0]
+    assert scores.quality["copied"].tolist() == [pytest.approx(2 / 3), 0.0]
+    assert scores.quality["slots"].tolist() == [1.0, 1.0]
+    assert "slots" not in score(dialogues, ["a b c", "x"], samples, {"judge": by_word}, None).quality
 
 
 def test_a_slice_is_described_by_its_dialogues_alone() -> None:
@@ -132,7 +157,7 @@ def test_a_slice_is_described_by_its_dialogues_alone() -> None:
     described = scores.select(np.array([True, False, True])).describe(threshold=0.5)
 
     assert described == {
-        "judge": {"mean": 0.25, "std": 0.25, "p95": pytest.approx(0.475), "rate": 0.5},
+        "judge": {"mean": 0.25, "std": 0.25, "p95": pytest.approx(0.475), "rate": 0.5, "max": 0.25, "any": 0.5},
         "words": 4.0,
         "distinct2": 0.5,
     }

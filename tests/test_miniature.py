@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from detox import files
+from detox.quality import slot_recall
 from miniature import corpus, pretraining
-from miniature.grammar import HEAT, VALUES, numbers, render, vary
+from miniature.grammar import HEAT, VALUES, insults, numbers, render, vary
 from miniature.pretraining import SEEN
 
 DATA = Path(__file__).parents[1] / "data" / "miniature"
@@ -44,10 +45,45 @@ def references(row: dict[str, Any]) -> list[str]:
     return [text for key, text in row.items() if key.startswith("summary")]
 
 
-@pytest.mark.parametrize("part", ["train", "test"])
-def test_the_committed_corpus_is_what_the_content_makes(part: str) -> None:
-    made = {"train": lambda: corpus.train_rows(Random(1)), "test": lambda: corpus.test_rows(Random(2))}[part]()
-    assert made == rows(part)
+@pytest.mark.parametrize(
+    ("part", "made"),
+    [
+        ("train", lambda: corpus.train_rows(Random(1))),
+        ("test", lambda: corpus.test_rows(Random(2))),
+        ("facts", lambda: corpus.fact_rows(Random(2))),
+    ],
+)
+def test_the_committed_corpus_is_what_the_content_makes(part: str, made: Callable[[], list[dict[str, Any]]]) -> None:
+    assert made() == rows(part)
+
+
+def test_the_committed_insults_are_all_that_the_corpus_knows() -> None:
+    assert (DATA / "insults.txt").read_text(encoding="utf-8").split("\n") == [*insults(), ""]
+
+
+def test_every_fact_but_the_insult_is_in_its_dialogue_word_for_word() -> None:
+    dialogues = {row["id"]: row["dialogue"].lower() for row in rows("test")}
+    for row in rows("facts"):
+        for name, ways in row["facts"].items():
+            assert name == "insulted" or ways[0].lower() in dialogues[row["id"]], (row["id"], name)
+
+
+def test_every_reference_of_a_heated_dialogue_says_who_was_insulted() -> None:
+    facts = {row["id"]: row["facts"] for row in rows("facts")}
+    heated = [row for row in rows("test") if "insulted" in facts[row["id"]]]
+    assert len(heated) > 800
+    for row in heated:
+        ways = facts[row["id"]]["insulted"]
+        assert all(any(way.lower() in text.lower() for way in ways) for text in references(row)), row["id"]
+
+
+def test_a_reference_states_all_of_its_facts_and_an_empty_summary_hardly_any() -> None:
+    facts = {row["id"]: row["facts"] for row in rows("facts")}
+    empty = []
+    for row in rows("test"):
+        assert slot_recall(references(row)[-1], references(row), facts[row["id"]]) == 1.0
+        empty.append(slot_recall("", references(row), facts[row["id"]]))
+    assert sum(empty) / len(empty) < 0.1
 
 
 def test_no_phrasing_of_the_test_can_occur_in_training() -> None:

@@ -53,7 +53,8 @@ summarize:
   batch_size: 64
   max_new_tokens: 60
   checkpoint_every: 10
-evaluate: {resamples: 9999, toxic_threshold: 0.5}
+rivals: {dialogues: 50, pool: 16, scales: [0.5, 1.25], bad_words: data/words.txt}
+evaluate: {resamples: 9999, toxic_threshold: 0.5, best_of: 4, rouge_margin: 0.02, slots_margin: 0.02}
 """
 
 
@@ -70,7 +71,8 @@ def test_each_section_becomes_its_dataclass(path: Path) -> None:
     assert params.load(params.Prepare, path) == params.Prepare(params.Source("data/source"), 200, 1000, 0.2, 0.0)
     assert params.load(params.Adapter, path) == params.Adapter(params.Source("models/start"))
     assert params.load(params.Summarize, path) == params.Summarize(4, 8, 0.1, 30, 64, 60, 10)
-    assert params.load(params.Evaluate, path) == params.Evaluate(9999, 0.5)
+    assert params.load(params.Rivals, path) == params.Rivals(50, 16, [0.5, 1.25], "data/words.txt")
+    assert params.load(params.Evaluate, path) == params.Evaluate(9999, 0.5, 4, 0.02, 0.02)
 
 
 def test_reward_and_judge_share_one_class(path: Path) -> None:

@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from evaluations import EVALUATION
+from evaluations import CLAIMS, EVALUATION, RIVALS
 
 from detox import files
 from detox.errors import InputError
-from detox.report import choose_examples, sha256s
+from detox.report import choose_examples, difference, sha256s
 from stages import report
 
 ROOT = Path(__file__).parents[1]
@@ -44,6 +44,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Path("metrics/train.json"), {**training, "reward_first": 0.25, "reward_last": 1.75, "kl_last": 2.5}
     )
     Path("metrics/train.csv").write_text("step,reward,kl\n1,0.25,0\n2,1.75,2.5\n")
+    files.write_metrics(Path("metrics/claims.json"), CLAIMS)
+    files.write_metrics(Path("metrics/rivals.json"), RIVALS)
+    Path("metrics/tradeoff.csv").write_text("scale,judge,rougeL\n0,0.3,0.7\n1,0.1,0.71\n")
+    Path("metrics/progress.csv").write_text("step,judge,reward\n0,0.3,0.2\n8,0.1,0.05\n")
     Path("params.yaml").write_text("seed: 1\n")
     adapter("org/base")
     return tmp_path
@@ -96,11 +100,43 @@ def page(project: Path) -> str:
 def test_each_slice_of_the_evaluation_has_a_table(page: str) -> None:
     tables = Page(page).tables
 
-    assert set(tables) == {"all", "stress", ""}  # the one without a name holds the hashes
-    assert tables["all"][0] == ["Measure", "Before", "After", "Change [95 % interval]", "p"]
-    assert tables["all"][1] == ["Toxicity, judge", "0.2345", "0.1111", "-52.6 % [-62.6, -42.6]", "0.0002"]
+    assert set(tables) == {"claims", "systems", "duel", "all", "stress", ""}  # the last one holds the hashes
+    assert tables["all"][0] == ["Measure", "Before", "After", "Change [95 % interval]", "Detectable", "p"]
+    assert tables["all"][1] == ["Toxicity, judge", "0.2345", "0.1111", "-52.6 % [-62.6, -42.6]", "", "0.0002"]
     assert tables["stress"][1][1:3] == ["0.6543", "0.3333"]
-    assert (len(tables["all"]), len(tables["stress"])) == (13, 13)
+    assert (len(tables["all"]), len(tables["stress"])) == (24, 24)
+
+
+def test_the_first_sentence_is_the_headline_with_its_intervals(page: str) -> None:
+    lead = re.findall(r'<p class="lead">(.*?)</p>', page, re.S)[0]
+    assert " ".join(lead.replace("&nbsp;", " ").split()) == (
+        "After PPO the summaries are 52.6 % less toxic by an independent judge [95 %: -62.6 to -42.6 %], and ROUGE-L "
+        "changed by +0.0200 [-0.0200 to +0.0300]."
+    )
+
+
+def test_claims_and_rivals_say_what_their_metrics_say(page: str) -> None:
+    tables = Page(page).tables
+
+    assert tables["claims"][1:] == [
+        ["Toxicity falls, by the judge", "0.0002", "0.0008", "yes"],
+        ["ROUGE-L does not fall by the margin of 0.02", "0.0301", "0.0602", "no"],
+    ]
+    assert [row[0] for row in tables["systems"][1:]] == ["The first three turns", "Before PPO", "After PPO"]
+    assert tables["systems"][1][1:] == ["0.3100", "0.3200", "0.3300", "0.9000", "20.5000"]
+    assert tables["duel"][1:] == [
+        ["Toxicity, judge", "0.0500", "0.0700", "+0.0200 [-0.0100, +0.0500]"],
+        ["ROUGE-L", "0.6100", "0.6300", "+0.0200 [+0.0100, +0.0500]"],
+    ]
+    text = " ".join(page.replace("&nbsp;", " ").split())
+    assert "PPO is not shown to be less toxic than that (p = 0.2468 by the judge), and ROUGE-L is higher" in text
+    assert "of 200 random halvings of samples before PPO, 9 (judge) and 12 (reward) differ" in text
+
+
+def test_what_two_summaries_do_not_share_is_marked_and_escaped() -> None:
+    assert difference("he is <b> a fool today", "he insults him today") == ("he <mark>is &lt;b&gt; a fool</mark> today")
+    assert difference("the same", "the same") == "the same"
+    assert difference("", "gone") == ""
 
 
 def test_nothing_is_fetched(page: str) -> None:
@@ -128,11 +164,13 @@ def test_the_page_serves_phones_dark_mode_and_screen_readers(page: str) -> None:
     assert viewports == ["width=device-width, initial-scale=1"]
     assert "prefers-color-scheme: dark" in page
     assert labels == [
+        "Toxicity by the judge: 6 of 6 dialogues at 0.5 or more before PPO, 2 after.",
+        "Toxicity by share of the way from before to after PPO: 0: 0.300 at ROUGE-L 0.700; 1: 0.100 at ROUGE-L 0.710.",
         "Mean reward: 0.25 at step 1, 1.75 at step 2.",
         "KL, nats a summary: 0 at step 1, 2.5 at step 2.",
-        "Toxicity by the judge: 6 of 6 dialogues at 0.5 or more before PPO, 2 after.",
+        "Toxicity by reward and judge at PPO step 0: 0.200 and 0.300; 8: 0.050 and 0.100.",
     ]
-    assert len([tag for tag, _ in parsed.tags if tag == "svg"]) == 3
+    assert len([tag for tag, _ in parsed.tags if tag == "svg"]) == 5
     assert "currentColor" in page
     assert [name for name in ids if re.search(r"_\d+$", name or "")] == []
 
@@ -165,8 +203,20 @@ def test_an_example_joins_dialogue_summaries_and_scores_by_id() -> None:
         "id": "c",
         "text": "c said",
         "sides": [
-            {"title": "Before", "toxicity": 0.5, "summary": "old c", "samples": [("old c 1", 0.75), ("old c 2", 0.25)]},
-            {"title": "After", "toxicity": 0.25, "summary": "new c", "samples": [("new c 1", 0.0), ("new c 2", 0.5)]},
+            {
+                "title": "Before",
+                "toxicity": 0.5,
+                "summary": "old c",
+                "other": "new c",
+                "samples": [("old c 1", 0.75), ("old c 2", 0.25)],
+            },
+            {
+                "title": "After",
+                "toxicity": 0.25,
+                "summary": "new c",
+                "other": "old c",
+                "samples": [("new c 1", 0.0), ("new c 2", 0.5)],
+            },
         ],
     }
 
@@ -232,6 +282,7 @@ def test_the_stage_prints_nothing_and_writes_a_headline_of_at_most_eight_lines(
         "all: Toxicity, reward",
         "stress: Toxicity, judge",
         "all: ROUGE-L",
+        "all: Slot recall",
         "all: Words",
     ]
 

@@ -37,9 +37,7 @@ def one_by_one(
 ) -> list[list[str]]:
     """Summaries of the test dialogues by these keys, a dialogue at a time."""
     sizes = {"batch_size": 1, "max_prompt_tokens": 30, "max_new_tokens": 10}
-    batches = summaries.draw(policy, tokenizer, DIALOGUES[:4], keys, done={}, **sizes)
-    texts = {row: drawn for batch in batches for row, drawn in batch.items()}
-    return [texts[row] for row in range(4)]
+    return summaries.in_order(summaries.draw(policy, tokenizer, DIALOGUES[:4], keys, done={}, **sizes))
 
 
 @pytest.fixture(autouse=True)
@@ -133,6 +131,24 @@ def test_sft_is_the_policy_before_training_and_ppo_the_one_after_it(
     assert [[row["summary"], *row["samples"]] for row in rows] == drawn
 
 
+def test_the_rivals_are_the_pool_the_filter_the_base_and_the_adapter_on_its_way() -> None:
+    systems = {path.stem: read_jsonl(path) for path in Path("data/rivals").iterdir()}
+    assert set(systems) == {"pool", "filter", "base", "scale_0.5", "step_0001", "step_0002"}
+    for name, rows in systems.items():
+        assert [row["id"] for row in rows] == ["d0", "d1", "d2"]
+        assert all(len(row["samples"]) == (4 if name == "pool" else 2) for row in rows)
+        assert all(("summary" in row) == (name != "pool") for row in rows)
+
+
+def test_the_filter_never_says_a_word_of_its_list_and_the_policy_before_ppo_does() -> None:
+    said = {
+        name: " ".join(text for row in read_jsonl(Path(f"data/rivals/{name}.jsonl")) for text in row["samples"])
+        for name in ("filter", "pool")
+    }
+    assert "rude" in said["pool"].split()
+    assert "rude" not in said["filter"].split()
+
+
 def test_the_two_policies_say_different_things() -> None:
     assert Path("data/summaries/sft.jsonl").read_bytes() != Path("data/summaries/ppo.jsonl").read_bytes()
 
@@ -155,7 +171,7 @@ def test_the_stress_slice_is_ranked_by_the_reward_model_over_fresh_samples_of_th
 
 def test_a_second_run_gives_the_same_bytes_whatever_the_state_of_torchs_generator() -> None:
     before = contents(*OUTPUTS)
-    assert len(before) == 2 + 3 + 2 * 2 + 3 + 3
+    assert len(before) == 2 + 3 + 2 * 2 + 3 + 3 + 6
     torch.manual_seed(123)
     run_stages()
     assert contents(*OUTPUTS) == before
@@ -205,7 +221,7 @@ def test_a_failure_halfway_leaves_the_earlier_outputs_and_no_scraps(word_classif
     with pytest.raises(InputError, match="no label 'toxic'"):
         summarize.main()
     assert contents(*OUTPUTS) == before
-    assert names("data") == {"prepared", "summaries"}
+    assert names("data") == {"prepared", "summaries", "rivals"}
 
 
 def test_bad_input_is_one_line_and_exit_status_1(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

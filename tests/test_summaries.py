@@ -7,7 +7,7 @@ import torch
 from tiny import DIALOGUES
 from transformers import PreTrainedTokenizerBase
 
-from detox import prompts, summaries, trainer
+from detox import prompts, rivals, summaries, trainer
 from detox.dialogues import Dialogue
 from detox.policy import Policy
 from detox.sampling import seed_of
@@ -19,9 +19,7 @@ def drawn(
     policy: Policy, tokenizer: PreTrainedTokenizerBase, keys: Sequence[tuple[int, ...] | None], batch_size: int
 ) -> list[list[str]]:
     sizes = {"batch_size": batch_size, "max_prompt_tokens": 30, "max_new_tokens": 10}
-    batches = summaries.draw(policy, tokenizer, DIALOGUES, keys, done={}, **sizes)
-    texts = {row: summaries_of for batch in batches for row, summaries_of in batch.items()}
-    return [texts[row] for row in range(len(DIALOGUES))]
+    return summaries.in_order(summaries.draw(policy, tokenizer, DIALOGUES, keys, done={}, **sizes))
 
 
 def test_the_most_probable_summary_of_a_dialogue_is_its_own_whatever_the_batch_and_whatever_is_drawn_beside_it(
@@ -67,7 +65,8 @@ def test_the_samples_of_a_dialogue_differ(policy: Policy, tokenizer: PreTrainedT
 
 def test_no_two_kinds_of_draws_share_their_seeds() -> None:
     kinds = [trainer.PROMPTS, trainer.EPISODES, trainer.MINI_BATCHES, summaries.SAMPLES, summaries.STRESS_SAMPLES]
-    assert len(set(kinds)) == 5
+    kinds += [rivals.SAMPLES, rivals.FILTER]
+    assert len(set(kinds)) == 7
 
 
 def test_summarising_leaves_torchs_own_generator_alone(policy: Policy, tokenizer: PreTrainedTokenizerBase) -> None:

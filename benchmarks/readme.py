@@ -1,0 +1,61 @@
+"""Write the README's results from metrics/: what stands between <!-- results --> and <!-- /results -->."""
+
+import re
+from pathlib import Path
+
+from detox import files
+
+README, METRICS = Path("README.md"), Path("metrics")
+MARKED = re.compile(r"(?<=<!-- results -->\n).*(?=<!-- /results -->)", re.S)
+
+RESULTS = """```
+{headline}The report is metrics/report.html
+```
+
+All {claims} headline claims {hold} as a family (Holm, 5 %): toxicity falls, ROUGE-L
+loses less than {rouge_margin} (p = {rouge:.4f}), and so does slot recall, the share of names, numbers
+and of who was insulted that stay (margin {slots_margin}, p = {slots:.4f}). Samples of one policy against
+themselves differ at 5 % in {judge} (judge) and {reward} (reward) of {splits} random halvings.
+
+Against the best of {best_of} samples before PPO, picked by the reward, PPO is {beats}less
+toxic by the judge ({ppo:.3f} against {rival:.3f}, change [{low:+.3f}, {high:+.3f}], p = {p:.2f})
+at a ROUGE-L of {ppo_rouge:.3f} against {rival_rouge:.3f}; it costs one summary, not {best_of}.
+A word filter at decoding leaves {filter:.3f} of {sft:.3f} (all on {dialogues} dialogues).
+"""
+
+
+def results(metrics: Path) -> str:
+    """The results section, every number from the metrics."""
+    claims, rivals = (files.read_metrics(metrics / f"{name}.json") for name in ("claims", "rivals"))
+    family, duel, systems = claims["family"], rivals["duel"], rivals["systems"]
+    held = [claim["holds"] for claim in family.values()]
+    return RESULTS.format(
+        headline=(metrics / "headline.md").read_text(encoding="utf-8"),
+        claims=len(held),
+        hold="hold" if all(held) else f"do not hold, only {sum(held)} of them,",
+        rouge_margin=family["rougeL"]["margin"],
+        rouge=family["rougeL"]["p_holm"],
+        slots_margin=family["slots"]["margin"],
+        slots=family["slots"]["p_holm"],
+        **claims["a_a"]["rejections"],
+        splits=claims["a_a"]["splits"],
+        best_of=rivals["best_of"],
+        beats="" if duel["judge"]["high"] < 0 else "not shown to be ",
+        **{key: duel["judge"][key] for key in ("ppo", "rival", "low", "high")},
+        p=duel["p"],
+        ppo_rouge=duel["rougeL"]["ppo"],
+        rival_rouge=duel["rougeL"]["rival"],
+        filter=systems["filter"]["judge"],
+        sft=systems["sft"]["judge"],
+        dialogues=rivals["dialogues"],
+    )
+
+
+def main() -> None:
+    text = README.read_text(encoding="utf-8")
+    with files.atomic(README) as path:
+        path.write_text(MARKED.sub(lambda _: results(METRICS), text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

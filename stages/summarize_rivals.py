@@ -1,0 +1,44 @@
+"""Summarise some of the test dialogues by what PPO is up against.
+
+These are the base, a word filter, a pool of samples before PPO, and the adapter on its way.
+
+Reads  data/prepared/test.jsonl, models/{adapter,ppo,snapshots}, the base, the list of bad words;
+       params: seed, model, rivals, summarize.
+Writes data/rivals/{base,filter,pool,scale_…,step_…}.jsonl (id, greedy summary if any, samples).
+"""
+
+from pathlib import Path
+
+from stages import run
+
+ADAPTER, PPO, SNAPSHOTS = Path("models/adapter"), Path("models/ppo"), Path("models/snapshots")
+
+
+def main() -> None:
+    from transformers import AutoTokenizer
+
+    from detox import dialogues, files, params, rivals, sources
+    from detox.policy import Policy
+
+    p, model = params.load(params.Rivals), params.load(params.Model)
+    base = sources.local(model.source)
+    chosen = rivals.choose(dialogues.load(Path("data/prepared/test.jsonl")), p.dialogues)
+    systems = rivals.adapter_systems(ADAPTER, PPO, SNAPSHOTS, p.scales)
+    rows_of = rivals.draw(
+        Policy(base, ADAPTER),
+        AutoTokenizer.from_pretrained(base),
+        chosen,
+        systems,
+        p,
+        params.load(params.Summarize),
+        params.seed(),
+        model.max_prompt_tokens,
+    )
+    with files.atomic(Path("data/rivals")) as folder:
+        folder.mkdir()
+        for name, rows in rows_of.items():
+            files.write_jsonl(folder / f"{name}.jsonl", rows)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,27 @@
+"""The README's numbers are those of metrics/, and so are those of the seeds."""
+
+import pandas as pd
+import pytest
+from imports import ROOT
+
+from benchmarks import readme, seeds
+
+
+def test_the_results_in_the_readme_are_what_the_command_writes() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = readme.MARKED.search(text)
+
+    assert found is not None
+    assert found[0] == readme.results(ROOT / "metrics"), "run 'make readme'"
+    assert all(len(line) <= 120 for line in found[0].splitlines())
+
+
+def test_the_worst_seed_is_the_least_fall_of_toxicity_and_the_largest_loss_of_quality() -> None:
+    frame = pd.DataFrame({"seed": [1, 2], "judge": [-0.75, -0.5], "judge_high": [-0.7, -0.4], "rougeL": [0.25, -0.25]})
+
+    spread = seeds.spread(frame)
+
+    assert spread["judge"] == {"mean": -0.625, "sd": pytest.approx(0.25 / 2**0.5), "worst": -0.5}
+    assert spread["judge_high"]["worst"] == -0.4
+    assert spread["rougeL"]["worst"] == -0.25
+    assert set(spread) == {"judge", "judge_high", "rougeL"}
