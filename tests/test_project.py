@@ -31,7 +31,7 @@ def names(requirements: list[str]) -> set[str]:
 
 def undeclared(files: list[Path], declared: set[str]) -> set[str]:
     """Imports that belong neither to Python, nor to the project, nor to a declared distribution."""
-    own = {"detox", "stages", "miniature"} | {file.stem for file in TESTS}
+    own = {"benchmarks", "detox", "stages", "miniature"} | {file.stem for file in TESTS}
     imported = {name for file in files for name in packages(file)} - own - set(sys.stdlib_module_names)
     providers = packages_distributions()
     return {name for name in imported if not {canonicalize_name(p) for p in providers.get(name, [])} & declared}
