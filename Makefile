@@ -6,8 +6,10 @@ VENV := .venv
 READY := $(VENV)/ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
 # DVC finds the `python` of a stage on PATH.
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" DVC_NO_ANALYTICS=1
+# TRL 0.11.4 needs older libraries than ours: the benchmarks run it in an environment of its own.
+TRL := .bench/trl
 
-.PHONY: help repro profile pin seeds readme test test-slow soak lint format lock
+.PHONY: help repro profile pin seeds readme test test-slow soak lint format bench lock
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +50,9 @@ format: $(READY) ## Format the code and mend what ruff can mend
 	@$(IN_VENV) python -m ruff format
 	@$(IN_VENV) python -m ruff check --fix
 
+bench: $(READY) $(TRL)/ready ## Measure a PPO step beside TRL's, for most of an hour: leave the machine alone meanwhile
+	@$(IN_VENV) python -m benchmarks
+
 # From a fresh environment. Left out: what torch brings for one kind of GPU only, and local version labels (+cpu).
 lock: ## Renew requirements.lock with the newest versions that pyproject.toml allows
 	@$(CHECK_PYTHON)
@@ -67,6 +72,13 @@ $(READY): requirements.lock
 	  || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing requirements.lock into $(VENV): a few minutes, once."
 	@$(VENV)/bin/python -m pip install --quiet --progress-bar off --no-input --disable-pip-version-check -r requirements.lock
+	@touch $@
+
+$(TRL)/ready: benchmarks/trl/requirements.lock
+	@$(CHECK_PYTHON)
+	@echo "Installing $< into $(TRL): a few minutes, once."
+	@$(PYTHON) -m venv --clear $(TRL)
+	@$(TRL)/bin/python -m pip install --quiet --progress-bar off --no-input --disable-pip-version-check -r $<
 	@touch $@
 
 define CHECK_PYTHON

@@ -1,55 +1,71 @@
-"""Compare this project's PPO step with TRL 0.11.4's, side by side: alternating processes, medians of ratios.
+"""Compare this project with TRL 0.11.4 and evaluate, side by side: alternating processes, medians of ratios.
 
-TRL 0.11.4 needs an environment of its own, once:
-
-    python3.11 -m venv trl-env
-    trl-env/bin/pip install -r benchmarks/trl/requirements.lock
+Writes benchmarks/results.json, and from it RESULTS.md and results.svg beside it. TRL 0.11.4 has an environment of its
+own: `make bench` sets it up and runs all. Nothing else should run on the machine.
 """
 
 import argparse
+import datetime
 import json
-import statistics
-import subprocess
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-from tqdm import trange
+from benchmarks import device, page
+from benchmarks.parts import PARTS, WITH_TRL, Bench, Sizes
+from detox import files
+from detox.errors import InputError
 
-from benchmarks import shapes
-
-OURS = {
-    k: [sys.executable, "-m", "benchmarks.step", f"--k={k}", f"--micro-batch={k}", "--mini-batch=4"] for k in (1, 4)
-}
+HERE = Path(__file__).parent
+TRL_PYTHON = ".bench/trl/bin/python"  # where the Makefile puts it
 
 
-def measured(command: list[str], folder: Path) -> dict[str, float]:
-    """The line of JSON that a measurement prints last."""
-    printed = subprocess.run([*command, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
-    figures: dict[str, float] = json.loads(printed.stdout.splitlines()[-1])
-    return figures
+def chosen(text: str) -> list[str]:
+    """Names of parts, separated by commas."""
+    names = text.split(",")
+    if unknown := sorted(set(names) - set(PARTS)):
+        raise argparse.ArgumentTypeError(f"there is no part {', '.join(unknown)}: choose of {','.join(PARTS)}")
+    return names
+
+
+def positive(text: str) -> int:
+    """A whole number of 1 or more."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def measure(names: list[str], trl_python: str, pairs: int, results: Path) -> None:
+    """Measures these parts and stores each as soon as it is there; the others' figures stay."""
+    stored = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder), trl_python, pairs, Sizes())
+        bench.make_models()
+        for name in names:
+            noted = {"date": datetime.date.today().isoformat(), **device.description()}
+            stored[name] = {"noted": noted, **PARTS[name](bench)}
+            with files.atomic(results) as temporary:
+                temporary.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         "python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--trl-python", default="trl-env/bin/python", help="the Python of the environment with TRL")
+    parser.add_argument("--pairs", type=positive, default=5, help="rounds of (a) to (d) (default: 5)")
+    parser.add_argument("--only", type=chosen, default=list(PARTS), help=f"parts to measure: some of {','.join(PARTS)}")
+    parser.add_argument(
+        "--trl-python", default=TRL_PYTHON, help=f"Python of an environment with TRL (default: {TRL_PYTHON})"
+    )
     arguments = parser.parse_args()
-    programs = {"TRL 0.11.4": [arguments.trl_python, "benchmarks/trl/step.py"]}
-    programs |= {f"ours, k={k}": command for k, command in OURS.items()}
-    with tempfile.TemporaryDirectory() as folder:
-        shapes.make(Path(folder))
-        rows = [
-            {name: measured(command, Path(folder)) for name, command in programs.items()}
-            for _ in trange(arguments.pairs, desc="rounds")
-        ]
-    print("| 16 episodes, T5-base shape | s a step | times as fast as TRL | peak GB |\n|---|---|---|---|")
-    for name in programs:
-        seconds, peak = (statistics.median(row[name][key] for row in rows) for key in ("seconds", "peak_gb"))
-        faster = statistics.median(row["TRL 0.11.4"]["seconds"] / row[name]["seconds"] for row in rows)
-        print(f"| {name} | {seconds:.1f} | {faster:.2f} | {peak:.2f} |")
+    if WITH_TRL & set(arguments.only) and not shutil.which(arguments.trl_python):
+        parser.error(f"there is no {arguments.trl_python}: `make bench` installs it; or name one with --trl-python")
+    try:
+        measure(arguments.only, arguments.trl_python, arguments.pairs, HERE / "results.json")
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    print(page.write(HERE))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""What is measured: a T5 of base size with random weights, its LoRA adapter, and prompts of given lengths.
+"""What is measured: models of base size with random weights, a LoRA adapter, and texts of given lengths.
 
 Random weights take as long as trained ones, and almost never end a response by themselves, so all have full length.
 """
 
+import argparse
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -11,17 +13,24 @@ import torch
 from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import nn
-from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
+from transformers import (
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from detox.prompts import prompt
 
 VOCABULARY = 32_128
 SPECIAL = ["<pad>", "</s>", "<unk>"]
+AROUND = 6  # tokens of a prompt that are not its dialogue's
 PROMPT_TOKENS = 80, 260  # shortest and longest
 
 
-def make(folder: Path, width: int = 768, layers: int = 12) -> None:
-    """Writes base, adapter and texts.json into a new folder: dialogues, a word a token, and the prompts around them."""
+def t5(folder: Path, width: int, layers: int) -> None:
+    """Writes base and adapter into a new folder: FLAN-T5's architecture, rank 32 on q and v."""
     torch.manual_seed(0)
     config = T5Config(  # type: ignore[call-arg]
         vocab_size=VOCABULARY,
@@ -43,9 +52,25 @@ def make(folder: Path, width: int = 768, layers: int = 12) -> None:
     tokenizer().save_pretrained(folder / "base")
     lora = LoraConfig(r=32, lora_alpha=32, lora_dropout=0.0, target_modules=["q", "v"], task_type="SEQ_2_SEQ_LM")
     get_peft_model(model, lora).save_pretrained(str(folder / "adapter"), save_embedding_layers=False)
-    spoken = dialogues(256, Random(0))
-    texts = {"dialogues": spoken, "prompts": [prompt(dialogue) for dialogue in spoken]}
-    (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
+
+
+def roberta(folder: Path, width: int, layers: int) -> None:
+    """Writes a classifier with RoBERTa's architecture and the labels nothate and hate into a new folder."""
+    torch.manual_seed(0)
+    config = RobertaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=width,
+        intermediate_size=4 * width,
+        num_attention_heads=width // 64,
+        num_hidden_layers=layers,
+        max_position_embeddings=514,
+        type_vocab_size=1,
+        pad_token_id=0,
+        id2label={0: "nothate", 1: "hate"},
+        label2id={"nothate": 0, "hate": 1},
+    )
+    RobertaForSequenceClassification(config).save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
@@ -54,12 +79,46 @@ def tokenizer() -> PreTrainedTokenizerFast:
     fast = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     fast.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     fast.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    return PreTrainedTokenizerFast(tokenizer_object=fast, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
+    return PreTrainedTokenizerFast(
+        tokenizer_object=fast, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=512
+    )
 
 
-def dialogues(count: int, rng: Random) -> list[str]:
-    """Random words, as many as the prompt around them leaves."""
-    return [
-        " ".join(f"w{rng.randrange(3, VOCABULARY)}" for _ in range(rng.randint(*PROMPT_TOKENS) - 6))
-        for _ in range(count)
-    ]
+def spread(count: int, shortest: int, longest: int) -> list[int]:
+    """The middles of `count` equal parts of the span: however many there are, their mean is the span's middle."""
+    return [round(shortest + (longest - shortest) * (2 * i + 1) / (2 * count)) for i in range(count)]
+
+
+def texts(tokens: Iterable[int], rng: Random) -> list[str]:
+    """Random words, as many as the tokens of each text."""
+    return [" ".join(f"w{rng.randrange(3, VOCABULARY)}" for _ in range(count)) for count in tokens]
+
+
+def write_prompts(path: Path, lengths: Sequence[int]) -> Path:
+    """Dialogues whose prompts have these lengths in tokens, in random order, and the prompts."""
+    rng = Random(0)
+    return write_dialogues(path, texts((length - AROUND for length in rng.sample(lengths, len(lengths))), rng))
+
+
+def write_dialogues(path: Path, dialogues: list[str]) -> Path:
+    """Dialogues, and the prompts around them for programs that cannot make these, as JSON."""
+    both = {"dialogues": dialogues, "prompts": [prompt(dialogue) for dialogue in dialogues]}
+    path.write_text(json.dumps(both), encoding="utf-8")
+    return path
+
+
+def main() -> None:
+    """Writes the models, in a process of its own, or the measuring one would begin with their memory as its peak."""
+    parser = argparse.ArgumentParser("python -m benchmarks.shapes", description=main.__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--width", type=int, required=True)
+    parser.add_argument("--layers", type=int, required=True)
+    parser.add_argument("--cut-layers", type=int, required=True)
+    arguments = parser.parse_args()
+    t5(arguments.folder / "t5", arguments.width, arguments.layers)
+    t5(arguments.folder / "cut", arguments.width, arguments.cut_layers)
+    roberta(arguments.folder / "roberta", arguments.width, arguments.layers)
+
+
+if __name__ == "__main__":
+    main()

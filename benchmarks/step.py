@@ -1,10 +1,12 @@
-"""Time PPO steps of this project on the models of `shapes`, one process a measurement; prints a line of JSON."""
+"""Time PPO steps of this project, one process a measurement; prints a line of JSON."""
 
 import argparse
 import json
 import resource
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +15,10 @@ from transformers import AutoTokenizer
 from detox import params, trainer
 from detox.policy import Policy
 from detox.rewards import Classifier
+from detox.train_stats import StepStats
+from stages import keep_freed_memory
+
+SIZES = {"episodes": 16, "mini-batch": 4, "micro-batch": 2, "k": 1, "tokens": 64, "steps": 1, "warm-up": 0}
 
 
 class NoReward(Classifier):
@@ -25,9 +31,7 @@ class NoReward(Classifier):
         return torch.linspace(-1, 1, len(texts))
 
 
-def settings(
-    folder: Path, episodes: int, mini_batch: int, micro_batch: int, k: int, tokens: int, steps: int
-) -> params.Ppo:
+def settings(episodes: int, mini_batch: int, micro_batch: int, k: int, tokens: int, steps: int) -> params.Ppo:
     """Those of params.yaml, but for sizes."""
     changed = {
         "steps": steps,
@@ -41,36 +45,37 @@ def settings(
     return params.Ppo(**{**vars(params.load(params.Ppo)), **changed})
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser("python -m benchmarks.step", description=__doc__)
-    parser.add_argument("folder", type=Path)
-    for name, default in (
-        ("episodes", 16),
-        ("mini-batch", 4),
-        ("micro-batch", 4),
-        ("k", 1),
-        ("tokens", 64),
-        ("steps", 1),
-    ):
+def prepared(base: Path, adapter: Path, texts: Path, steps: int, warm_up: int, **sizes: int) -> Iterator[StepStats]:
+    """The steps, of which those of the warm-up have been taken; no dialogue is sampled in two of them."""
+    keep_freed_memory()
+    p = settings(steps=warm_up + steps, **sizes)
+    dialogues = json.loads(texts.read_text(encoding="utf-8"))["dialogues"]
+    different = dialogues[: p.steps * p.batch_size // p.samples_per_prompt]
+    policy, tokenizer = Policy(base, adapter), AutoTokenizer.from_pretrained(base)
+    taken = trainer.train(policy, NoReward(), tokenizer, different, 512, p, seed=1)
+    for _ in range(warm_up):
+        next(taken)
+    return taken
+
+
+def arguments(module: str, description: str | None) -> dict[str, Any]:
+    """What a measurement of our steps is told on its command line."""
+    parser = argparse.ArgumentParser(f"python -m benchmarks.{module}", description=description)
+    for name in ("base", "adapter", "texts"):
+        parser.add_argument(name, type=Path)
+    for name, default in SIZES.items():
         parser.add_argument(f"--{name}", type=int, default=default)
-    arguments = vars(parser.parse_args())
-    folder: Path = arguments["folder"]
-    policy = Policy(folder / "base", folder / "adapter")
-    texts = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
-    steps = trainer.train(
-        policy,
-        NoReward(),
-        AutoTokenizer.from_pretrained(folder / "base"),
-        texts["dialogues"],
-        512,
-        settings(**arguments),
-        seed=1,
-    )
+    return vars(parser.parse_args())
+
+
+def main() -> None:
+    told = arguments("step", __doc__)
+    steps = prepared(**told)
     start = time.perf_counter()
-    for _ in steps:
-        pass
-    seconds = (time.perf_counter() - start) / arguments["steps"]
-    print(json.dumps({"seconds": seconds, "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}))
+    tokens = [row.response_tokens for row in steps]
+    seconds = (time.perf_counter() - start) / told["steps"]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(json.dumps({"seconds": seconds, "peak_gb": peak, "response_tokens": sum(tokens) / len(tokens)}))
 
 
 if __name__ == "__main__":

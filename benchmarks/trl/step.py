@@ -1,4 +1,4 @@
-"""Time PPO steps of TRL 0.11.4 on the models of `benchmarks.shapes`; prints a line of JSON.
+"""Time PPO steps of TRL 0.11.4; prints a line of JSON.
 
 Runs in an environment of its own (requirements.lock beside it), where nothing of this project is installed.
 """
@@ -13,36 +13,72 @@ import time
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+from safetensors.torch import load_file
 from transformers import AutoModelForSeq2SeqLM, PreTrainedTokenizerFast
 from trl import AutoModelForSeq2SeqLMWithValueHead, PPOConfig, PPOTrainer
 
+SAMPLING = {"do_sample": True, "top_k": 0, "top_p": 1.0}
 
-def main() -> None:
+
+def arguments(**defaults):
+    """What a measurement of TRL's steps is told on its command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    for name, default in (("episodes", 16), ("mini-batch", 4), ("tokens", 64), ("steps", 1)):
+    for name in ("base", "adapter", "texts"):
+        parser.add_argument(name, type=Path)
+    for name, default in ({"episodes": 16, "mini-batch": 4} | defaults).items():
         parser.add_argument(f"--{name}", type=int, default=default)
-    a = parser.parse_args()
-    file = a.folder / "base" / "tokenizer.json"
+    return parser
+
+
+def prepared(base, adapter, texts, episodes, mini_batch):
+    """Trainer, and prompts as tensors."""
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_file=str(file), pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+        tokenizer_file=str(base / "tokenizer.json"), pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
     )
-    base = AutoModelForSeq2SeqLM.from_pretrained(a.folder / "base")
-    lora = LoraConfig(r=32, lora_alpha=32, lora_dropout=0.0, target_modules=["q", "v"], task_type="SEQ_2_SEQ_LM")
-    model = AutoModelForSeq2SeqLMWithValueHead.from_pretrained(get_peft_model(base, lora))
-    config = PPOConfig(batch_size=a.episodes, mini_batch_size=a.mini_batch, ppo_epochs=1, seed=0)
-    trainer = PPOTrainer(config, model, None, tokenizer)
-    texts = json.loads((a.folder / "texts.json").read_text(encoding="utf-8"))
-    queries = [torch.tensor(ids) for ids in tokenizer(texts["prompts"])["input_ids"]]
-    generate = {"do_sample": True, "top_k": 0, "top_p": 1.0, "min_new_tokens": a.tokens, "max_new_tokens": a.tokens}
+    config = PPOConfig(batch_size=episodes, mini_batch_size=mini_batch, ppo_epochs=1, seed=0)
+    prompts = json.loads(texts.read_text(encoding="utf-8"))["prompts"]
+    queries = [torch.tensor(ids) for ids in tokenizer(prompts)["input_ids"]]
+    model = AutoModelForSeq2SeqLMWithValueHead.from_pretrained(adapted(base, adapter))
+    return PPOTrainer(config, model, None, tokenizer), queries
+
+
+def adapted(base, adapter):
+    """The base with the adapter, trainable. This peft does not know all that a newer one writes into the config."""
+    told = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    known = ("r", "lora_alpha", "lora_dropout", "target_modules", "task_type")
+    model = get_peft_model(AutoModelForSeq2SeqLM.from_pretrained(base), LoraConfig(**{key: told[key] for key in known}))
+    unmatched = set_peft_model_state_dict(model, load_file(adapter / "adapter_model.safetensors"))
+    assert not unmatched.unexpected_keys  # noqa: S101
+    return model
+
+
+def report(seconds, tokens):
+    """The line of JSON: seconds a step, peak of memory, mean tokens of a response."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(json.dumps({"seconds": seconds, "peak_gb": peak, "response_tokens": sum(tokens) / len(tokens)}))
+
+
+def main():
+    parser = arguments(steps=1, tokens=64, **{"min-tokens": 1, "generate-batch": 4, "warm-up": 0})
+    a = parser.parse_args()
+    trainer, queries = prepared(a.base, a.adapter, a.texts, a.episodes, a.mini_batch)
+    generate = SAMPLING | {"min_new_tokens": a.min_tokens, "max_new_tokens": a.tokens, "batch_size": a.generate_batch}
+    batches = [
+        queries[first : first + a.episodes] for first in range(0, (a.warm_up + a.steps) * a.episodes, a.episodes)
+    ]
+    for batch in batches[: a.warm_up]:
+        take_step(trainer, batch, generate)
     start = time.perf_counter()
-    for step in range(a.steps):
-        batch = queries[step * a.episodes : (step + 1) * a.episodes]
-        responses = trainer.generate(batch, batch_size=a.episodes, return_prompt=False, **generate)
-        trainer.step(batch, responses, list(torch.linspace(-1, 1, a.episodes)))
-    seconds = (time.perf_counter() - start) / a.steps
-    print(json.dumps({"seconds": seconds, "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}))
+    tokens = [length for batch in batches[a.warm_up :] for length in take_step(trainer, batch, generate)]
+    report((time.perf_counter() - start) / a.steps, tokens)
+
+
+def take_step(trainer, queries, generate):
+    """Answers and learns; tokens of each response, of which the first one is the start token."""
+    responses = trainer.generate(queries, return_prompt=False, **generate)
+    trainer.step(queries, responses, list(torch.linspace(-1, 1, len(queries))))
+    return [len(response) - 1 for response in responses]
 
 
 if __name__ == "__main__":

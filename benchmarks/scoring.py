@@ -1,0 +1,51 @@
+"""Time the toxicity scoring of texts, ours or evaluate's; prints a line of JSON."""
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.evaluate_toxicity import Toxicity
+from detox import params
+from detox.rewards import Classifier
+from stages import keep_freed_memory
+
+Scorer = Callable[[list[str]], list[float]]
+
+
+def ours(classifier: Path) -> Scorer:
+    """That of the pipeline, in batches as params.yaml has them."""
+    keep_freed_memory()
+    p = params.load(params.Classifier, section="reward")
+    source = params.Source(path=str(classifier))
+    scorer = Classifier(params.Classifier(source=source, toxic_label="hate", batch_size=p.batch_size))
+    return lambda texts: scorer.toxicity(texts).tolist()
+
+
+def theirs(classifier: Path) -> Scorer:
+    """evaluate's."""
+    measurement = Toxicity(classifier, Path(tempfile.gettempdir()))
+    return lambda texts: measurement.compute(predictions=texts)["toxicity"]
+
+
+def main() -> None:
+    scorers = {"ours": ours, "evaluate": theirs}
+    parser = argparse.ArgumentParser("python -m benchmarks.scoring", description=__doc__)
+    parser.add_argument("scorer", choices=scorers)
+    parser.add_argument("classifier", type=Path)
+    parser.add_argument("texts", type=Path, help="a list of texts as JSON")
+    arguments = parser.parse_args()
+    texts = json.loads(arguments.texts.read_text(encoding="utf-8"))
+    score = scorers[arguments.scorer](arguments.classifier)
+    start = time.perf_counter()
+    scores = score(texts)
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(json.dumps({"seconds": seconds, "peak_gb": peak, "mean": sum(scores) / len(scores)}))
+
+
+if __name__ == "__main__":
+    main()
