@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.evaluate_toxicity import Toxicity
-from detox import params
+from detox import params, sources
 from detox.rewards import Classifier
 from stages import keep_freed_memory
 
@@ -20,7 +20,7 @@ def ours(classifier: Path) -> Scorer:
     """That of the pipeline, in batches as params.yaml has them."""
     keep_freed_memory()
     p = params.load(params.Classifier, section="reward")
-    source = params.Source(path=str(classifier))
+    source = params.Source(path=str(classifier), sha256=sources.digest(classifier))
     scorer = Classifier(params.Classifier(source=source, toxic_label="hate", batch_size=p.batch_size))
     return lambda texts: scorer.toxicity(texts).tolist()
 
