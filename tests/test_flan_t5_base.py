@@ -38,6 +38,7 @@ ppo:
   max_new_tokens: 12
   snapshot_every: 1
 summarize: {samples: 2, stress_samples: 2, stress_minimum: 4, batch_size: 16, max_new_tokens: 12}
+rivals: {dialogues: 5, pool: 4, scales: [0.5]}
 evaluate: {resamples: 99}
 """
 
@@ -149,6 +150,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, folder / "project" / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("params.yaml", "dvc.yaml", ".dvcignore"):
         shutil.copy(ROOT / name, folder / "project")
+    (folder / "project" / "data" / "miniature").mkdir(parents=True)
+    shutil.copy(ROOT / "data" / "miniature" / "insults.txt", folder / "project" / "data" / "miniature")
     (folder / "project" / "profiles" / "small.yaml").write_text(SMALL)
     with serve() as hub:
         fill(hub, folder)
