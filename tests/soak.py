@@ -33,6 +33,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "max_new_tokens": 24,
     },
     "summarize": {"batch_size": 40, "stress_minimum": 10, "checkpoint_every": 1, "max_new_tokens": 24},
+    "rivals": {"dialogues": 8, "pool": 4, "scales": [0.5]},
     "evaluate": {"resamples": 199},
 }
 ROWS = {"train": 128, "test": 40}
@@ -79,6 +80,7 @@ def small_clone(folder: Path) -> Path:
     for section, values in SMALL.items():
         params[section].update(values)
     yaml.dump(params, clone / "params.yaml")
+    subprocess.run([sys.executable, "-m", "detox.pins"], cwd=clone, check=True, stdout=subprocess.DEVNULL)
     author = ("-c", "user.name=soak", "-c", "user.email=soak@example.org")
     git(clone, *author, "commit", "--quiet", "--all", "--message", "A small pipeline")
     return clone
