@@ -37,7 +37,7 @@ def read(folder: Path) -> dict[str, list[dict[str, Any]]]:
     rows = {path.stem: files.read_jsonl(path) for path in sorted(folder.glob("*.jsonl"))}
     ids = {name: [row.get("id") for row in system] for name, system in rows.items()}
     if "pool" not in rows or any(found != ids["pool"] for found in ids.values()):
-        raise InputError(f"{folder} does not hold the same dialogues for every system: run 'dvc repro summarize'")
+        raise InputError(f"{folder} does not hold the same dialogues for every system: run 'dvc repro summarize_rivals'")
     return rows
 
 
@@ -69,7 +69,7 @@ def compare(
     ids = {row["id"] for row in rivals["pool"]}
     dialogues = [dialogue for dialogue in test if dialogue.id in ids]
     if len(dialogues) != len(ids):
-        raise InputError("data/rivals has dialogues that are not of the test: run 'dvc repro summarize'")
+        raise InputError("data/rivals has dialogues that are not of the test: run 'dvc repro summarize_rivals'")
     groups = [dialogue.group for dialogue in dialogues]
     texts = [row["samples"] for row in rivals["pool"]]
     pool = {name: metrics.toxicity_of(texts, scorer) for name, scorer in scorers.items()}

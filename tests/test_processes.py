@@ -21,6 +21,7 @@ def test_a_signal_to_stop_is_an_exit_with_the_shells_code_after_what_is_to_be_do
     number: int, code: int, tmp_path: Path
 ) -> None:
     def run() -> None:
+        signal.signal(number, signal.SIG_DFL)  # these tests may run under nohup
         with processes.stoppable():
             try:
                 os.kill(os.getpid(), number)
