@@ -37,7 +37,7 @@ def read(folder: Path) -> dict[str, list[dict[str, Any]]]:
     rows = {path.stem: files.read_jsonl(path) for path in sorted(folder.glob("*.jsonl"))}
     ids = {name: [row.get("id") for row in system] for name, system in rows.items()}
     if "pool" not in rows or any(found != ids["pool"] for found in ids.values()):
-        raise InputError(f"{folder} does not hold the same dialogues for every system: run 'dvc repro summarize_rivals'")
+        raise InputError(f"{folder} has not the same dialogues for every system: run 'dvc repro summarize_rivals'")
     return rows
 
 

@@ -63,7 +63,7 @@ def test_systems_of_different_dialogues_are_refused(tmp_path: Path) -> None:
     for name, identity in (("pool", "d0"), ("base", "d1")):
         files.write_jsonl(tmp_path / f"{name}.jsonl", [{"id": identity, "samples": ["x"]}])
 
-    with pytest.raises(InputError, match="does not hold the same dialogues for every system"):
+    with pytest.raises(InputError, match="has not the same dialogues for every system"):
         systems.read(tmp_path)
-    with pytest.raises(InputError, match="does not hold the same dialogues"):
+    with pytest.raises(InputError, match="has not the same dialogues"):
         systems.read(tmp_path / "nothing")
