@@ -388,6 +388,21 @@ def test_merging_and_unmerging_leaves_every_weight_bit_for_bit_and_the_adapter_a
     assert policy.evaluate(*episodes).logprobs.detach().equal(unmerged)
 
 
+@pytest.mark.slow
+def test_a_thousand_rollouts_leave_the_base_bit_for_bit_while_the_adapter_moves(
+    policy: Policy, encoded: Prompts
+) -> None:
+    base = {name: weight.clone() for name, weight in policy.named_parameters() if ".policy." not in name}
+    noise = torch.Generator().manual_seed(0)
+    for _ in range(1000):
+        policy.sample(encoded.ids[:1], encoded.mask[:1], [0], max_new_tokens=1)
+        with torch.no_grad():
+            for weight in policy.adapter_parameters():
+                weight.add_(0.01 * torch.randn(weight.shape, generator=noise))
+    weights = dict(policy.named_parameters())
+    assert all(weights[name].equal(weight) for name, weight in base.items())
+
+
 def test_samples_of_one_prompt_differ_with_the_seed_and_the_global_generator_plays_no_part(
     policy: Policy, encoded: Prompts
 ) -> None:
