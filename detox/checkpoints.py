@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from detox import files, processes
+from detox import files, processes, sources
 
 TENSORS, RECORD, MANIFEST = "state.safetensors", "state.json", "manifest.json"
 KEPT = 2
@@ -86,9 +86,9 @@ def fingerprint(settings: Sequence[Any], inputs: Sequence[Path]) -> str:
     digest = hashlib.sha256(repr((settings, environment())).encode())
     loaded = {Path(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
     code = {path for path in loaded if path.parent in CODE}
-    for path in [*sorted(code), *(file for folder in inputs for file in contents(folder))]:
-        name = f"{path.parent.name}/{path.name}" if path in code else str(path)
-        digest.update(f"{name} {sha256(path.read_bytes())}\n".encode())
+    named = [(f"{path.parent.name}/{path.name}", path) for path in sorted(code)]
+    for name, path in [*named, *((str(path), path) for path in inputs)]:
+        digest.update(f"{name} {sources.digest(path)}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -97,11 +97,6 @@ def environment() -> list[str]:
     libraries = [f"{name} {version(name)}" for name in LIBRARIES]
     processor = [platform.machine(), torch.backends.cpu.get_cpu_capability(), f"{torch.get_num_threads()} threads"]
     return [sys.version, *libraries, *processor]
-
-
-def contents(path: Path) -> list[Path]:
-    """The files of a folder, in order; of a file itself."""
-    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
 
 
 def sha256(content: bytes) -> str:

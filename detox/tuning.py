@@ -1,8 +1,5 @@
 """An adapter tuned under supervision: LoRA on the base learns to write the references of the training dialogues."""
 
-import dataclasses
-import hashlib
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +19,7 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from detox import metrics, prompts, sources
+from detox import checkpoints, metrics, prompts
 from detox.dialogues import Dialogue
 from detox.params import Tuning
 
@@ -31,9 +28,8 @@ EVALUATIONS = 5  # looks at the dev part, and checkpoints to resume from, in a p
 
 def fingerprint(base: Path, prepared: Path, p: Tuning, max_prompt_tokens: int, seed: int) -> str:
     """What the tuned adapter depends on, as a name for the folder in which an interrupted run is kept."""
-    parts = [sources.digest(path) for path in (base, prepared / "train.jsonl", prepared / "dev.jsonl")]
-    text = json.dumps([dataclasses.asdict(p), max_prompt_tokens, seed, *parts], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    inputs = [base, prepared / "train.jsonl", prepared / "dev.jsonl"]
+    return checkpoints.fingerprint([p, max_prompt_tokens, seed], inputs)
 
 
 def tune(
@@ -43,14 +39,14 @@ def tune(
     p: Tuning,
     max_prompt_tokens: int,
     seed: int,
-    checkpoints: Path,
+    unfinished: Path,
     folder: Path,
 ) -> dict[str, Any]:
     """Tunes a LoRA adapter, writes it into `folder`, and returns how it went: steps, losses in nats a token, ROUGE.
 
     Every reference of a dialogue is an example. With dev dialogues, the adapter of the lowest dev loss is kept, and
     training ends when that has not fallen for `p.patience` looks. What was interrupted goes on from the last checkpoint
-    in `checkpoints`.
+    in `unfinished`.
     """
     set_seed(seed)
     tokenizer = AutoTokenizer.from_pretrained(base)
@@ -58,13 +54,13 @@ def tune(
     examples, held_out = (_examples(tokenizer, part, max_prompt_tokens, p.max_summary_tokens) for part in (train, dev))
     trainer = Seq2SeqTrainer(
         model=model,
-        args=_arguments(checkpoints, p, len(examples), bool(dev), seed),
+        args=_arguments(unfinished, p, len(examples), bool(dev), seed),
         train_dataset=examples,
         eval_dataset=held_out if dev else None,  # type: ignore[arg-type]
         data_collator=DataCollatorForSeq2Seq(tokenizer, model=model),
         callbacks=[EarlyStoppingCallback(p.patience)] if dev else [],
     )
-    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+    last = get_last_checkpoint(str(unfinished)) if unfinished.is_dir() else None
     trainer.train(resume_from_checkpoint=last)
     model.save_pretrained(str(folder), save_embedding_layers=False)
     result: dict[str, Any] = {"steps": trainer.state.global_step}
@@ -121,11 +117,11 @@ def _rouge(
     return {name: sum(values) / len(values) for name, values in rouge.items()}
 
 
-def _arguments(checkpoints: Path, p: Tuning, examples: int, dev: bool, seed: int) -> Seq2SeqTrainingArguments:
+def _arguments(unfinished: Path, p: Tuning, examples: int, dev: bool, seed: int) -> Seq2SeqTrainingArguments:
     interval = max(1, math.ceil(examples / p.batch_size) // EVALUATIONS)
     when = "steps" if dev else "no"
     return Seq2SeqTrainingArguments(
-        output_dir=str(checkpoints),
+        output_dir=str(unfinished),
         seed=seed,
         learning_rate=p.learning_rate,
         per_device_train_batch_size=p.batch_size,

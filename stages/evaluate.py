@@ -32,7 +32,7 @@ def main() -> None:
     test, train = (dialogues.load(PREPARED / f"{part}.jsonl") for part in ("test", "train"))
     facts = evaluation.read_facts(sources.local(params.load(params.Prepare).source) / "facts.jsonl", test)
     summaries = {name: evaluation.read_summaries(SUMMARIES / f"{name}.jsonl", test) for name in evaluation.POLICIES}
-    rivals = systems.read(Path("data/rivals"))
+    rivals = systems.read(RIVALS)
     stress = [str(row.get("id")) for row in files.read_jsonl(SUMMARIES / "stress.jsonl")]
     scorers = {name: Classifier(params.load(params.Classifier, section=name)).toxicity for name in evaluation.SCORERS}
     calm = evaluation.civil(test, scorers["judge"], p.toxic_threshold)

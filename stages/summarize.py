@@ -49,6 +49,7 @@ def draw(
     from detox.policy import Policy
 
     base = sources.local(model.source)
+    tokenizer, texts = AutoTokenizer.from_pretrained(base), [dialogue.text for dialogue in test]
     before = [None, *summaries.keys(seed, summaries.SAMPLES, p.samples)]
     fresh = summaries.keys(seed, summaries.STRESS_SAMPLES, p.stress_samples)
     step, record, _ = unfinished.state or State(0, {name: [] for name in ADAPTERS}, {})
@@ -56,8 +57,8 @@ def draw(
     for (name, adapter), keys in zip(ADAPTERS.items(), ([*before, *fresh], before), strict=True):
         for batch in summaries.draw(
             Policy(base, adapter),
-            AutoTokenizer.from_pretrained(base),
-            [dialogue.text for dialogue in test],
+            tokenizer,
+            texts,
             keys,
             batch_size=p.batch_size,
             max_prompt_tokens=model.max_prompt_tokens,
