@@ -16,6 +16,7 @@ from benchmarks import device, page
 from benchmarks.parts import PARTS, WITH_TRL, Bench, Sizes
 from detox import files
 from detox.errors import InputError
+from stages import yield_while_waiting
 
 HERE = Path(__file__).parent
 TRL_PYTHON = ".bench/trl/bin/python"  # where the Makefile puts it
@@ -59,6 +60,7 @@ def main() -> None:
         "--trl-python", default=TRL_PYTHON, help=f"Python of an environment with TRL (default: {TRL_PYTHON})"
     )
     arguments = parser.parse_args()
+    yield_while_waiting()  # the programs inherit it
     if WITH_TRL & set(arguments.only) and not shutil.which(arguments.trl_python):
         parser.error(f"there is no {arguments.trl_python}: `make bench` installs it; or name one with --trl-python")
     try:

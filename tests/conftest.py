@@ -5,6 +5,10 @@ from collections.abc import Iterator
 import pytest
 from seaweedfs import Server, serve
 
+from stages import yield_while_waiting
+
+yield_while_waiting()  # before torch is loaded: tests share the machine with the processes that they start
+
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -45,6 +46,21 @@ def project(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test stands in the project's root, under its own params.yaml."""
     monkeypatch.chdir(finished)
     write_params()
+
+
+def test_threads_that_wait_yield_soon_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    stages.yield_while_waiting()
+    assert os.environ["GOMP_SPINCOUNT"] == "1000"
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    stages.yield_while_waiting()
+    assert os.environ["GOMP_SPINCOUNT"] == "7"
+
+
+def test_no_stage_loads_torch_and_with_it_openmp_before_it_runs() -> None:
+    modules = ", ".join(f"stages.{path.stem}" for path in (ROOT / "stages").glob("*.py"))
+    code = f"import {modules}, sys; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 def test_fetch_adapter_copies_the_adapters_two_files(adapter: Path) -> None:
