@@ -17,11 +17,11 @@ def test_the_results_in_the_readme_are_what_the_command_writes() -> None:
 
 
 def test_the_worst_seed_is_the_least_fall_of_toxicity_and_the_largest_loss_of_quality() -> None:
-    frame = pd.DataFrame({"seed": [1, 2], "judge": [-0.75, -0.5], "judge_high": [-0.7, -0.4], "rougeL": [0.25, -0.25]})
+    changes = {"judge": [-0.75, -0.5], "judge_low": [-0.8, -0.6], "judge_high": [-0.7, -0.4]}
+    changes |= {"rougeL": [0.25, -0.25], "rougeL_low": [0.125, -0.5], "rougeL_high": [0.5, 0.0]}
 
-    spread = seeds.spread(frame)
+    spread = seeds.spread(pd.DataFrame({"seed": [1, 2], **changes}))
 
-    assert spread["judge"] == {"mean": -0.625, "sd": pytest.approx(0.25 / 2**0.5), "worst": -0.5}
-    assert spread["judge_high"]["worst"] == -0.4
-    assert spread["rougeL"]["worst"] == -0.25
-    assert set(spread) == {"judge", "judge_high", "rougeL"}
+    assert spread["judge"] == {"mean": -0.625, "sd": pytest.approx(0.25 / 2**0.5), "worst": -0.5, "bound": -0.4}
+    assert spread["rougeL"] == {"mean": 0.0, "sd": pytest.approx(0.5 / 2**0.5), "worst": -0.25, "bound": -0.5}
+    assert set(spread) == {"judge", "rougeL"}
