@@ -127,7 +127,7 @@ def miniature(bench: Bench) -> Figures:
         TRL_DEFAULT: trl(bench, "step", MINIATURE, texts, **given, generate_batch=4),
         TRL_AT_ONCE: trl(bench, "step", MINIATURE, texts, **given, generate_batch=episodes),
         "ours, k = 1": ours("step", MINIATURE, texts, **given, k=1, micro_batch=16),
-        "ours, k = 2": ours("step", MINIATURE, texts, **given, k=2, micro_batch=16),
+        "ours, k = 4": ours("step", MINIATURE, texts, **given, k=4, micro_batch=16),
     }
     return {"episodes": episodes, "steps": sizes.steps, "rounds": alternating(programs, bench.pairs, "(c)")}
 

@@ -42,7 +42,7 @@ class FrozenLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """`[… in]` → `[… out]`."""
         if FASTER and x.device.type == "cpu" and x.dtype == torch.float32:
-            y: Tensor = FrozenProduct.apply(x, self.weight, self.bias)
+            y: Tensor = (FrozenProduct.apply if x.requires_grad else product)(x, self.weight, self.bias)
             return y
         return super().forward(x)
 
