@@ -9,10 +9,10 @@ IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" DVC_NO_ANALYTICS=1
 # TRL 0.11.4 needs older libraries than ours: the benchmarks run it in an environment of its own.
 TRL := .bench/trl
 
-.PHONY: help repro profile pin seeds readme test test-slow soak lint format bench lock
+.PHONY: help repro profile pin push pull verify-remote seeds readme test test-slow soak lint format bench lock
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: $(READY) ## Run what has changed of the pipeline, then show toxicity before and after
 	@$(IN_VENV) python -m dvc repro
@@ -24,6 +24,17 @@ profile: $(READY) ## Write profiles/$(P).yaml into params.yaml: make profile P=f
 
 pin: $(READY) ## Pin every source of params.yaml that has no revision or sha256 yet
 	@$(IN_VENV) python -m detox.pins
+
+# Seconds in which nothing moves before a transfer gives up.
+LIMIT ?= 60
+push: $(READY) ## Upload what dvc.lock names to the S3 remote, checked: make push LIMIT=600 on a slow line
+	@$(IN_VENV) python -m detox.remote push --limit $(LIMIT)
+
+pull: $(READY) ## Fetch what dvc.lock names from the S3 remote, checked
+	@$(IN_VENV) python -m detox.remote pull --limit $(LIMIT)
+
+verify-remote: $(READY) ## Pull the last commit's data into a fresh clone and compare all of it
+	@$(IN_VENV) python -m detox.remote verify --limit $(LIMIT)
 
 seeds: $(READY) ## Train and evaluate with five seeds beside the workspace (a quarter of an hour): metrics/seeds.json
 	@$(IN_VENV) python -m benchmarks.seeds

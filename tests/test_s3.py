@@ -4,49 +4,16 @@ The clones are of the current commit. The first one shares this checkout's DVC c
 if its results are not there yet.
 """
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from commands import call, clone, output
 from imports import ROOT
 from ruamel.yaml import YAML
 from seaweedfs import Server, filesystem
 
 pytestmark = pytest.mark.slow
-
-ANYONE = {f"GIT_{role}_{key}": "tester@example.org" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
-
-
-def call(folder: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in `folder` with this Python's programs first on PATH and no S3 keys but the given ones."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    own = {"PATH": path, "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(folder.parent / "site-cache")}
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env={**inherited, **ANYONE, **own, **environment},
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-
-
-def output(folder: Path, *command: str, **environment: str) -> str:
-    """What a command prints, which must succeed."""
-    finished = call(folder, *command, **environment)
-    assert finished.returncode == 0, f"{' '.join(command)}\n{finished.stdout}"
-    return finished.stdout
-
-
-def clone(source: Path, to: Path) -> Path:
-    """A git clone: code, params, dvc.lock and metrics, but no data."""
-    to.parent.mkdir(parents=True, exist_ok=True)
-    output(to.parent, "git", "clone", "--quiet", str(source), to.name)
-    return to
 
 
 @pytest.fixture(scope="module")
