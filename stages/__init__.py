@@ -4,6 +4,7 @@ import argparse
 import ctypes
 import platform
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,12 @@ def keep_freed_memory() -> None:
             ctypes.CDLL(None).mallopt(parameter, 2**31 - 1)
 
 
+def note_cut(cut: int, prompts: int, max_tokens: int) -> None:
+    """Says how many prompts are longer than the model is given; nothing where none is."""
+    if cut:
+        print(f"note: {cut} of {prompts} prompts were cut to {max_tokens} tokens (model.max_prompt_tokens)")
+
+
 def run(main: Callable[[], None]) -> None:
     """Run a stage's `main`: `--help` prints the stage's docstring; bad input is one line on stderr and exit code 1.
 
@@ -34,9 +41,10 @@ def run(main: Callable[[], None]) -> None:
     command, formatter = f"python -m stages.{stage}", argparse.RawDescriptionHelpFormatter
     argparse.ArgumentParser(command, description=module.__doc__, formatter_class=formatter).parse_args()
     keep_freed_memory()
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # what libraries tell developers; PYTHONWARNINGS=default shows it
     try:
-        with processes.stoppable(), processes.locked(Path(".resume", stage), stage):
-            processes.end_with_parent()
+        with processes.stoppable(), processes.locked(Path(".resume", stage), stage), processes.ending_with_parent():
             main()
     except InputError as error:
         sys.exit(f"error: {error}")
