@@ -12,19 +12,29 @@ from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as as_bytes
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForSeq2SeqLM
+from transformers import AutoModelForSeq2SeqLM
 
-from detox.errors import InputError
+from detox import files, pretrained
+from detox.errors import InputError, brief
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+# What a configuration may say; all else has to be as peft has it by default, or what is loaded is no plain LoRA: some
+# options make peft change the base's weights.
+PLAIN = set(
+    """peft_type peft_version task_type auto_mapping inference_mode base_model_name_or_path revision
+    r lora_alpha lora_dropout use_rslora rank_pattern alpha_pattern
+    target_modules exclude_modules layers_to_transform layers_pattern""".split()
+)
+FLOATS = ("F32", "F16", "BF16")  # types of weights, in safetensors' words
 Shapes = dict[str, tuple[int, ...]]
 
 
 def check(adapter: Path, base: Path) -> None:
-    """Raises InputError, naming the first weight that does not fit, unless the adapter is a LoRA for this base."""
-    for path in (adapter / CONFIG, adapter / WEIGHTS, base / "config.json"):
+    """Raises InputError unless the adapter is a plain LoRA for this base, of finite weights of the right shapes."""
+    for path in (adapter / CONFIG, adapter / WEIGHTS):
         if not path.is_file():
             raise InputError(f"{path} does not exist: check the source's path in params.yaml")
+    _check_plain(adapter / CONFIG)
     expected, found = _expected_shapes(adapter, base), _shapes(adapter / WEIGHTS)
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
@@ -33,6 +43,7 @@ def check(adapter: Path, base: Path) -> None:
                 f"{adapter / WEIGHTS} does not fit the base {base}: {name} should be {wanted}, is {given}: "
                 "fetch the adapter that was trained on this base"
             )
+    _check_numbers(adapter / WEIGHTS)
 
 
 def describe(adapter: Path) -> dict[str, int]:
@@ -83,18 +94,32 @@ def merged(model: PeftModel) -> Iterator[None]:
             layer.merged_adapters.clear()
 
 
+def _check_plain(path: Path) -> None:
+    config, usual = files.read_json(path, "fetch the adapter again"), LoraConfig().to_dict()
+    if config.get("peft_type") != "LORA":
+        raise InputError(f"{path}: peft_type is {config.get('peft_type')!r}: fetch a LoRA adapter")
+    if not isinstance(name := config.get("base_model_name_or_path"), str | None):
+        raise InputError(f"{path}: base_model_name_or_path is {brief(name)}, not text: write there what the base is")
+    for key, kind in (("r", int), ("lora_alpha", int | float)):
+        if not isinstance(value := config.get(key, usual[key]), kind) or not 0 < value < math.inf:
+            raise InputError(f"{path}: {key} is {brief(value)}, but must be a number above 0: fetch another adapter")
+    for key in sorted(config.keys() - PLAIN):
+        if config[key] and config[key] != usual.get(key):
+            value = brief(config[key])
+            raise InputError(f"{path}: {key} is {value}, which is no plain LoRA: convert the adapter, or fetch another")
+
+
 def _expected_shapes(adapter: Path, base: Path) -> Shapes:
     """What peft itself would save for this configuration on this base; nothing is allocated."""
+    skeleton = pretrained.skeleton(AutoModelForSeq2SeqLM, base)
     try:
         config = LoraConfig.from_pretrained(str(adapter))
         config.base_model_name_or_path = None  # peft warns where it is not the path at hand
         with torch.device("meta"):
-            model = get_peft_model(AutoModelForSeq2SeqLM.from_config(AutoConfig.from_pretrained(base)), config)
-    except (KeyError, ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+            model = get_peft_model(skeleton, config)
+    except Exception as error:  # whatever a damaged or hostile configuration makes of it
+        reason = pretrained.first_sentence(error)
         raise InputError(f"{adapter / CONFIG} does not fit the base {base}: {reason}: fetch another adapter") from error
-    if not isinstance(config, LoraConfig):
-        raise InputError(f"{adapter / CONFIG} is of the kind {config.peft_type.value}: fetch a LoRA adapter")
     return {name: tuple(weight.shape) for name, weight in _weights(model, "default").items()}
 
 
@@ -111,5 +136,14 @@ def _shapes(path: Path) -> Shapes:
         raise InputError(f"{path} is not a safetensors file ({error}): fetch the adapter again") from error
 
 
+def _check_numbers(path: Path) -> None:
+    with safe_open(path, framework="pt") as file:
+        for name in sorted(file.keys()):
+            if (kind := file.get_slice(name).get_dtype()) not in FLOATS:
+                raise InputError(f"{path}: {name} is {kind}, not one of {', '.join(FLOATS)}: fetch another adapter")
+            if not file.get_tensor(name).isfinite().all():
+                raise InputError(f"{path}: {name} holds a number that is not finite: fetch another adapter")
+
+
 def _describe(shape: tuple[int, ...] | None) -> str:
-    return "absent" if shape is None else " x ".join(map(str, shape))
+    return "absent" if shape is None else " x ".join(map(str, shape)) or "a number"

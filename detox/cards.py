@@ -15,14 +15,16 @@ def render(frame: pd.DataFrame, base: str) -> str:
     base is the adapter's base model, a hub id or a local folder.
     """
     loader = jinja2.PackageLoader("detox")
-    # Not escaped, because it is Markdown.
+    # Not escaped, because it is Markdown: all that it takes from elsewhere is the base's name, and numbers.
     environment = jinja2.Environment(  # noqa: S701
         loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
     # Only a hub id may stand as base_model in the card's metadata: a hub refuses a local folder there.
     on_hub = re.fullmatch(r"[\w.-]+/[\w.-]+", base) and not Path(base).exists()
+    # What else an adapter says of its base would go into Markdown and code as it is.
+    name = base if on_hub else re.sub(r"[^\w.-]", "_", Path(base).name)
     return environment.get_template("card.md.jinja").render(
-        on_hub=on_hub, base=base if on_hub else Path(base).name, table=tables.sliced(frame), metrics=_metrics(frame)
+        on_hub=on_hub, base=name, table=tables.sliced(frame), metrics=_metrics(frame)
     )
 
 

@@ -5,13 +5,12 @@ Its columns: `id` or `fname`; `dialogue`; `summary` or `summary1`, `summary2`, â
 """
 
 import re
-import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detox import files
-from detox.errors import InputError
+from detox.errors import InputError, brief
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -54,7 +53,8 @@ def read_source(path: Path) -> "Dataset":
     for line, row in files.numbered_rows(path):
         record = _record(row, f"{path}, line {line}")
         if texts.setdefault(record["id"], record["text"]) != record["text"]:
-            raise InputError(f"{path}, line {line}: id '{record['id']}' was another dialogue's: make ids unique")
+            name = brief(record["id"])
+            raise InputError(f"{path}, line {line}: id {name} was another dialogue's: make ids unique")
         rows.append(record)
     if not rows:
         raise InputError(f"{path} has no rows: it needs the columns id, dialogue and summary")
@@ -65,7 +65,8 @@ def _record(row: Mapping[str, Any], where: str) -> dict[str, Any]:
     """A source row as the project's columns."""
     identity = _text(row, "fname" if "fname" in row and "id" not in row else "id", where)
     text = _text(row, "dialogue", where)
-    columns = sorted((name for name in row if re.fullmatch(r"summary\d*", name)), key=lambda name: int(name[7:] or 0))
+    numbered = (name for name in row if re.fullmatch("summary[0-9]{0,9}", name))
+    columns = sorted(numbered, key=lambda name: int(name[7:] or 0))
     summaries = [_text(row, name, where) for name in columns or ["summary"]]
     references = [summary for summary in summaries if summary.strip()]
     if not identity.strip():
@@ -81,7 +82,9 @@ def _text(row: Mapping[str, Any], column: str, where: str) -> str:
         raise InputError(f"{where}: no column '{column}' (there are {', '.join(row)}): rename or add it")
     value = row[column]
     if not isinstance(value, str):
-        raise InputError(f"{where}: '{column}' is {reprlib.repr(value)}, not text: put it in quotes or remove the row")
+        raise InputError(f"{where}: '{column}' is {brief(value)}, not text: put it in quotes or remove the row")
+    if "\0" in value:
+        raise InputError(f"{where}: '{column}' holds a NUL character: remove it")
     if re.search("[\ud800-\udfff]", value):
         raise InputError(f"{where}: '{column}' holds half of a surrogate pair: correct its \\u escapes")
     return value

@@ -3,6 +3,7 @@
 import math
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,13 +29,16 @@ class Dialogue:
 
 
 def load(path: Path) -> list[Dialogue]:
-    """The dialogues of a prepared JSONL file. Raises InputError if a row lacks a field."""
-    try:
-        return [
-            Dialogue(row["id"], row["text"], tuple(row["references"]), row["group"]) for row in files.read_jsonl(path)
-        ]
-    except KeyError as error:
-        raise InputError(f"{path}: a row has no {error}: run `python -m stages.prepare` again") from error
+    """The dialogues of a prepared JSONL file. Raises InputError, with the line, for a row that is none."""
+    return [_dialogue(row, f"{path}, line {line}") for line, row in files.numbered_rows(path)]
+
+
+def _dialogue(row: Mapping[str, Any], where: str) -> Dialogue:
+    references = row.get("references")
+    texts = [row.get(name) for name in ("id", "text", "group")]
+    if not isinstance(references, list) or not all(isinstance(text, str) for text in [*texts, *references]):
+        raise InputError(f"{where}: not a dialogue with id, text, references and group: run `dvc repro prepare`")
+    return Dialogue(row["id"], row["text"], tuple(references), row["group"])
 
 
 def prepare(p: Prepare) -> tuple[dict[str, "Dataset"], Counter[str]]:

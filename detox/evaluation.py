@@ -30,8 +30,9 @@ def read_summaries(path: Path, test: Sequence[Dialogue]) -> list[dict[str, Any]]
     again = "run 'dvc repro summarize'"
     if [row.get("id") for row in rows] != [dialogue.id for dialogue in test]:
         raise InputError(f"{path} does not hold the {len(test)} test dialogues in their order: {again}")
-    if len({len(row["samples"]) for row in rows}) != 1 or not rows[0]["samples"]:
-        raise InputError(f"{path} does not hold equally many samples (1 or more) for every dialogue: {again}")
+    whole = [isinstance(row.get("summary"), str) and isinstance(row.get("samples"), list) for row in rows]
+    if not all(whole) or len({len(row["samples"]) for row in rows}) != 1 or not rows[0]["samples"]:
+        raise InputError(f"{path} does not hold equally many samples (1 or more), and a summary, a dialogue: {again}")
     return rows
 
 
@@ -43,12 +44,18 @@ def read_facts(path: Path, test: Sequence[Dialogue]) -> dict[str, Facts] | None:
     if not path.is_file():
         return None
     facts = {row.get("id"): row.get("facts") for row in files.read_jsonl(path)}
-    lacking = [dialogue.id for dialogue in test if not isinstance(facts.get(dialogue.id), dict)]
+    lacking = [dialogue.id for dialogue in test if not _are_facts(facts.get(dialogue.id))]
     if lacking:
         raise InputError(
             f"{path} has no facts of {len(lacking)} test dialogues, such as {lacking[0]}: add or remove it"
         )
     return {str(name): value for name, value in facts.items() if value is not None}
+
+
+def _are_facts(tree: Any) -> bool:
+    """Whether it has, for each fact, the ways (texts) in which a summary may put it."""
+    ways = tree.values() if isinstance(tree, dict) else [None]
+    return all(isinstance(each, list) and all(isinstance(way, str) for way in each) for each in ways)
 
 
 def civil(test: Sequence[Dialogue], scorer: Scorer, threshold: float) -> NDArray[np.bool_]:

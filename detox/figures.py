@@ -100,4 +100,4 @@ def svg(figure: Figure) -> Markup:
     text = buffer.getvalue()
     # Within a page an SVG has no prolog and needs no namespaces, and ids such as axes_1 would stand there twice.
     text = re.sub(r' (?:id="[\w.]+_\d+"|xmlns(?::\w+)?="[^"]*")', "", text[text.index("<svg") :])
-    return Markup(text.replace(INK, "currentColor"))  # noqa: S704
+    return Markup(text.replace(INK, "currentColor"))  # noqa: S704 - matplotlib has escaped its texts

@@ -6,12 +6,13 @@ import json
 import math
 import os
 import shutil
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detox.errors import InputError
+from detox.errors import InputError, brief
 
 if TYPE_CHECKING:
     import pandas
@@ -109,12 +110,42 @@ def _jsonl_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}, line {number}: not JSON ({error.msg}): correct or remove the line") from error
+            row = _json(line)
+        except ValueError as error:
+            reason = getattr(error, "msg", error)
+            raise InputError(f"{path}, line {number}: not JSON ({reason}): correct or remove the line") from error
         if not isinstance(row, dict):
             raise InputError(f"{path}, line {number}: not a JSON object such as {{…}}: correct or remove the line")
         yield number, row
+
+
+def _json(text: str) -> Any:
+    """JSON of one meaning: no key twice, no NaN, no number or depth beyond Python's. Raises ValueError."""
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number, parse_int=_whole)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if twice := _twice(key for key, _ in pairs):
+        raise ValueError(f"the key {brief(twice)} stands there twice")
+    return dict(pairs)
+
+
+def _twice(names: Iterable[str]) -> str | None:
+    return next((name for name, count in Counter(names).items() if name and count > 1), None)
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _whole(digits: str) -> int:
+    try:
+        return int(digits)
+    except ValueError:
+        raise ValueError(f"a number of {len(digits)} digits") from None
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -122,6 +153,8 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     number = 1
     try:
         columns = reader.fieldnames or []
+        if twice := _twice(columns):
+            raise InputError(f"{path}, line 1: the header has {brief(twice)} twice: rename one of them")
         number = reader.line_num + 1
         for row in reader:
             if None in row or None in row.values():
@@ -129,7 +162,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             yield number, row
             number = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(f"{path}, line {number}: not CSV ({error}): correct the row's quotes") from error
+        raise InputError(f"{path}, line {number}: not CSV ({error}): correct the row's quotes and line ends") from error
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -174,13 +207,19 @@ def _rounded(tree: Mapping[str, Any], where: str, exact: Collection[str]) -> dic
 
 def read_metrics(path: Path) -> dict[str, Any]:
     """The tree that `write_metrics` wrote. Raises InputError if the file is missing or not a JSON object."""
+    return read_json(path, "run its stage again")
+
+
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """The JSON object of a file. Raises InputError, which ends in the remedy, if there is none."""
     text = "".join(line for _, line in numbered_lines(path))
     try:
-        tree = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}, line {error.lineno}: not JSON ({error.msg}): run its stage again") from error
+        tree = _json(text)
+    except ValueError as error:
+        line = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise InputError(f"{path}{line}: not JSON ({getattr(error, 'msg', error)}): {remedy}") from error
     if not isinstance(tree, dict):
-        raise InputError(f"{path}: not a JSON object: run its stage again")
+        raise InputError(f"{path}: not a JSON object: {remedy}")
     return tree
 
 

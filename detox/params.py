@@ -3,9 +3,11 @@
 An unknown, missing, mistyped or out-of-range key is an InputError that names file, section and key.
 """
 
+import os
 import re
+from collections.abc import MutableMapping
 from pathlib import Path
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
@@ -13,7 +15,7 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from detox.errors import InputError
+from detox.errors import InputError, brief
 
 PARAMS = Path("params.yaml")
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -33,13 +35,20 @@ Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]  # a com
 
 TRAIN = "train"  # the origin of an adapter that is tuned here
 ORIGIN = rf"hf://(datasets/)?[\w.-]+/[\w.-]+|(s3|https?)://.+|{TRAIN}"
+KEYED = r"://[^/]*@|\?"  # https://user:password@host, s3://key:secret@bucket, https://host/file?signature=…
 DOWNLOADS = "downloads"  # what the stage fetch_sources writes
 SOURCES = ("model", "prepare", "adapter", "reward", "judge")  # the sections that have a source
 
 REMEDIES = {
     "missing": "is missing: add it",
     "unexpected_keyword_argument": "is not a known key: remove it or correct its spelling",
+    "invalid_key": "is not a known key: remove it or correct its spelling",
     "dataclass_type": "must be a mapping of its own keys",
+}
+WANTED = {
+    "float_type": "must be a valid number: write 3.0e-6, not 3e-06 or a text in quotes",
+    "string_type": "must be a valid string: put it in quotes",
+    "string_pattern_mismatch": "must be a whole pin in lower-case hexadecimal digits: run `make pin`",
 }
 
 Section = TypeVar("Section")
@@ -61,6 +70,15 @@ class Source:
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        # First, and without a word of it in the message: params.yaml goes to git, and messages to logs.
+        _require(
+            not re.search(KEYED, self.origin or ""),
+            "origin holds a user, a password or a query: give the address alone, keys come from the environment",
+        )
+        _require(
+            Path(os.path.normpath(self.path)).parts[:1] != ("..",),
+            f"path is {self.path!r}, which leads out of the project: put the files into it, or give an absolute path",
+        )
         _require(
             self.origin is None or re.fullmatch(ORIGIN, self.origin),
             f"origin is {self.origin!r}, but must be null, hf://owner/name, hf://datasets/owner/name, s3://…, "
@@ -249,7 +267,7 @@ def seed(path: Path = PARAMS) -> int:
 
 
 def _parse(kind: type[Section], path: Path, section: str) -> Section:
-    tree: object = _read(path)
+    tree: object = read(path, YAML(typ="safe"))
     for key in section.split("."):
         if not isinstance(tree, dict) or key not in tree:
             known = ", ".join(map(str, tree)) if isinstance(tree, dict) else "no keys"
@@ -261,9 +279,10 @@ def _parse(kind: type[Section], path: Path, section: str) -> Section:
         raise InputError("; ".join(_line(path, section, details) for details in error.errors())) from error
 
 
-def _read(path: Path) -> dict[str, object]:
+def read(path: Path, yaml: YAML) -> MutableMapping[str, Any]:
+    """The mapping in a YAML file. Raises InputError, with the line where it is known, if there is none."""
     try:
-        tree = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        tree = yaml.load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): run this in the project's root folder") from error
     except MarkedYAMLError as error:
@@ -271,7 +290,9 @@ def _read(path: Path) -> dict[str, object]:
         raise InputError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
     except (YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(tree, dict):
+    except (RecursionError, ValueError):
+        raise InputError(f"{path}: nested too deeply, or a number of too many digits: correct it") from None
+    if not isinstance(tree, MutableMapping):
         raise InputError(f"{path} must hold 'section: …' entries")
     return tree
 
@@ -282,8 +303,8 @@ def _line(path: Path, section: str, error: ErrorDetails) -> str:
         return f"{path}: {key}: {error['ctx']['error']}"
     if error["type"] in REMEDIES:
         return f"{path}: {key} {REMEDIES[error['type']]}"
-    hint = ": write 3.0e-6, not 3e-06 or a text in quotes" if error["type"] == "float_type" else ""
-    return f"{path}: {key} is {error['input']!r}, but {error['msg'].replace('Input should', 'must')}{hint}"
+    wanted = WANTED.get(error["type"]) or re.sub(r"(Input|String) should", "must", error["msg"])
+    return f"{path}: {key} is {brief(error['input'])}, but {wanted}"
 
 
 def _require(condition: object, message: str) -> None:

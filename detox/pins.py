@@ -40,6 +40,7 @@ def pin_of(source: Source) -> Pin | None:
         return None if source.sha256 else ("sha256", _digest_there(source))
     if not (path := Path(source.path)).exists():
         raise InputError(f"{path} does not exist: check the source's path in params.yaml")
+    sources.check_links(path)
     new = sources.digest(path)
     return None if new == source.sha256 else ("sha256", new)
 

@@ -18,13 +18,14 @@ import torch
 from peft import PeftModel
 from safetensors.torch import save as as_bytes
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForSeq2SeqLM
+from transformers import AutoModelForSeq2SeqLM
 from transformers.modeling_outputs import BaseModelOutput
 from trl.experimental.ppo import AutoModelForSeq2SeqLMWithValueHead
 from trl.trainer.utils import selective_log_softmax
 
-from detox import adapters, linear
+from detox import adapters, linear, pretrained
 from detox.attention import SHARED
+from detox.errors import InputError
 from detox.sampling import Encoding, Sample, Step, draw
 
 POLICY, REFERENCE = "policy", "reference"
@@ -44,16 +45,19 @@ class Policy(nn.Module):
     """The trainable policy, its frozen reference and the value head, on one copy of the base model."""
 
     def __init__(self, base: Path, adapter: Path):
-        """Loads the base model and, twice, the adapter. Raises InputError for an adapter that does not fit."""
+        """Loads the base and, twice, the adapter. Raises InputError if one is damaged or they do not fit."""
         super().__init__()
         adapters.check(adapter, base)
         self.adapter = adapter
-        config = AutoConfig.from_pretrained(base)
+        config = pretrained.config(base)
+        for name in ("pad_token_id", "eos_token_id", "decoder_start_token_id"):
+            if (token := getattr(config, name, None)) not in range(config.vocab_size):
+                raise InputError(
+                    f"{base / 'config.json'}: {name} is {token}, which is no token of the model: correct it"
+                )
         if getattr(config, "dense_act_fn", None) == "gelu_new":
             config.dense_act_fn = "gelu_pytorch_tanh"  # the same function in one pass over the memory, not in eight
-        model = AutoModelForSeq2SeqLM.from_pretrained(
-            base, config=config, dtype=torch.float32, use_safetensors=True, attn_implementation=SHARED
-        )
+        model = pretrained.model(AutoModelForSeq2SeqLM, base, config=config, attn_implementation=SHARED)
         linear.freeze(model)
         peft_model = PeftModel.from_pretrained(model, adapter, adapter_name=POLICY, is_trainable=True)
         peft_model.load_adapter(adapter, adapter_name=REFERENCE, is_trainable=False)

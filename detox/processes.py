@@ -4,7 +4,6 @@ import fcntl
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,8 +36,9 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def end_with_parent() -> None:
-    """Sends this process SIGTERM, again and again, once its parent has died.
+@contextmanager
+def ending_with_parent() -> Iterator[None]:
+    """Within the block this process gets SIGTERM, again and again, once its parent has died.
 
     DVC leaves its stage running when it is killed, and would start a second one beside it. Linux's PR_SET_PDEATHSIG is
     not used: it means the thread that started the process, and there is nothing like it on macOS.
@@ -47,13 +47,18 @@ def end_with_parent() -> None:
     if "DVC_STAGE" in os.environ and _session(parent) != os.getsid(0):  # DVC died before this line
         raise SystemExit(128 + signal.SIGTERM)
 
+    left = threading.Event()
+
     def watch() -> None:
-        while True:
-            time.sleep(POLL_SECONDS)
+        while not left.wait(POLL_SECONDS):
             if os.getppid() != parent:
                 os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        left.set()
 
 
 def _session(process: int) -> int | None:

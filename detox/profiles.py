@@ -12,7 +12,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from detox import files
+from detox import files, params
 from detox.errors import InputError
 from detox.params import PARAMS
 
@@ -21,12 +21,12 @@ PROFILES = Path("profiles")
 
 def apply(name: str) -> None:
     """Writes the profile into params.yaml. Raises InputError for an unknown profile, or a key that is unknown there."""
-    overlay = PROFILES / f"{name}.yaml"
-    if not overlay.is_file():
-        known = ", ".join(sorted(path.stem for path in PROFILES.glob("*.yaml")))
+    overlays = {path.stem: path for path in sorted(PROFILES.glob("*.yaml"))}
+    if name not in overlays:
+        known = ", ".join(overlays)
         raise InputError(f"there is no profile {name!r}: choose one of {known}, as in `make profile P=miniature`")
     tree = read(PARAMS)
-    merge(tree, YAML(typ="rt").load(overlay.read_text(encoding="utf-8")), str(overlay))
+    merge(tree, read(overlays[name]), str(overlays[name]))
     write(PARAMS, tree)
 
 
@@ -35,6 +35,10 @@ def merge(tree: MutableMapping[str, Any], overlay: Mapping[str, Any], where: str
     for key, value in overlay.items():
         if key not in tree:
             raise InputError(f"{where}: {key} is not a key of {PARAMS}: remove it or correct its spelling")
+        if value is not None and any(
+            isinstance(value, kind) != isinstance(tree[key], kind) for kind in (Mapping, list)
+        ):
+            raise InputError(f"{where}: {key} is not of the kind that it is in {PARAMS}: correct one of them")
         if isinstance(value, Mapping):
             merge(tree[key], value, f"{where}: {key}")
         elif isinstance(value, list):
@@ -44,8 +48,8 @@ def merge(tree: MutableMapping[str, Any], overlay: Mapping[str, Any], where: str
 
 
 def read(path: Path) -> Any:
-    """A YAML file with its comments. Raises InputError if it is missing or not UTF-8."""
-    return YAML().load("".join(line for _, line in files.numbered_lines(path)))
+    """A YAML file with its comments. Raises InputError if it is missing or no mapping in YAML."""
+    return params.read(path, YAML())
 
 
 def write(path: Path, tree: Any) -> None:

@@ -1,9 +1,12 @@
 """Dialogue → prompt, and text ↔ padded token tensors."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
+
+from detox import pretrained
 
 CUE = "\n\nSummary:\n"
 PROMPT = "Summarize the following conversation.\n\n{dialogue}" + CUE
@@ -12,6 +15,11 @@ PROMPT = "Summarize the following conversation.\n\n{dialogue}" + CUE
 def prompt(dialogue: str) -> str:
     """The text the policy reads: the instruction, the dialogue, the cue for the summary."""
     return PROMPT.replace("{dialogue}", dialogue)
+
+
+def tokenizer(base: Path) -> PreTrainedTokenizerBase:
+    """The base's own tokenizer. Raises InputError if it is damaged, or cannot pad a text or end one."""
+    return pretrained.tokenizer(base, "pad", "eos")
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_tokens: int) -> tuple[Tensor, Tensor]:
@@ -24,6 +32,12 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_tokens:
     rows = [row if len(row) <= max_tokens else row[: max_tokens - cue] + row[-cue:] for row in rows]
     batch = tokenizer.pad({"input_ids": rows}, return_tensors="pt")
     return batch["input_ids"], batch["attention_mask"].bool()
+
+
+def count_cut(tokenizer: PreTrainedTokenizerBase, dialogues: Sequence[str], max_tokens: int) -> int:
+    """How many of the dialogues have a prompt of more than `max_tokens`, so that `encode` would cut it."""
+    rows = tokenizer([prompt(dialogue) for dialogue in dialogues], verbose=False)["input_ids"]
+    return sum(len(row) > max_tokens for row in rows)
 
 
 def decode(tokenizer: PreTrainedTokenizerBase, ids: Tensor, mask: Tensor) -> list[str]:

@@ -1,12 +1,13 @@
 """Summaries → scores. The only module that knows a classifier; it judges the summary alone, never the dialogue."""
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification
 
-from detox import linear, params, sources
+from detox import linear, params, pretrained, sources
 from detox.errors import InputError
 
 SOFTMAX, SIGMOID = "single_label_classification", "multi_label_classification"  # problem_type in a config.json
@@ -22,12 +23,8 @@ class Classifier:
     def __init__(self, p: params.Classifier):
         """Loads model and tokenizer. Raises InputError if they are missing, are no such classifier, lack the label."""
         path = sources.local(p.source)
-        if not (path / "config.json").is_file():
-            raise InputError(f"{path} holds no classifier (no config.json): check the source's path in params.yaml")
-        self.tokenizer = AutoTokenizer.from_pretrained(path)
-        self.model = AutoModelForSequenceClassification.from_pretrained(
-            path, dtype=torch.float32, use_safetensors=True
-        ).eval()
+        self.model = pretrained.model(AutoModelForSequenceClassification, path)
+        self.tokenizer = pretrained.tokenizer(path, "pad")
         linear.freeze(self.model)
         config = self.model.config
         self.kind = config.problem_type or SOFTMAX
@@ -36,12 +33,16 @@ class Classifier:
                 f"{path} has the problem_type {config.problem_type} and {config.num_labels} label(s): "
                 f"choose a classifier with {SOFTMAX} and two labels or more, or with {SIGMOID}"
             )
-        labels = config.label2id
-        if p.toxic_label not in labels:
-            known = ", ".join(sorted(labels, key=labels.__getitem__))
+        labels = config.id2label
+        if config.label2id != {label: place for place, label in labels.items()} or len(config.label2id) < len(labels):
+            raise InputError(f"{path / 'config.json'}: id2label and label2id contradict each other: correct one")
+        if p.toxic_label not in config.label2id:
+            known = ", ".join(labels[place] for place in sorted(labels))
             raise InputError(f"{path} has no label {p.toxic_label!r}, it has {known}: set toxic_label to one of these")
-        self.toxic = labels[p.toxic_label]
+        self.toxic = config.label2id[p.toxic_label]
         self.batch_size = p.batch_size
+        stated, positions = self.tokenizer.model_max_length, getattr(config, "max_position_embeddings", math.inf)
+        self.longest = None if stated <= positions else positions - 2  # RoBERTa's positions begin at 2
 
     def margin(self, texts: Sequence[str]) -> Tensor:
         """log p(not toxic) − log p(toxic) of each text, `[batch]`.
@@ -61,7 +62,7 @@ class Classifier:
     @torch.no_grad()
     def _logits(self, texts: Sequence[str]) -> Tensor:
         """`[batch labels]`. Texts of similar length share a batch, so that little is padding; too long ones are cut."""
-        tokens = self.tokenizer(list(texts), truncation=True)["input_ids"]
+        tokens = self.tokenizer(list(texts), truncation=True, max_length=self.longest)["input_ids"]
         order = sorted(range(len(texts)), key=lambda i: len(tokens[i]))
         logits = torch.empty(len(texts), self.model.config.num_labels)
         for start in range(0, len(order), self.batch_size):

@@ -66,7 +66,7 @@ def choose(dialogues: Sequence[Dialogue], count: int) -> list[Dialogue]:
 def read_words(path: Path) -> list[str]:
     """The words of a list, one a line. Raises InputError if there are none."""
     try:
-        words = path.read_text(encoding="utf-8").split("\n")
+        words = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is no readable list of words: correct rivals.bad_words") from error
     words = [word.strip() for word in words if word.strip()]

@@ -5,6 +5,7 @@ paths: `find * -type f -not -path '*/.*' -print0 | LC_ALL=C sort -z | xargs -0 s
 """
 
 import hashlib
+import os
 from pathlib import Path
 
 from detox.errors import InputError
@@ -15,13 +16,14 @@ LEGACY = {"pytorch_model.bin": MODEL, "adapter_model.bin": ADAPTER}
 
 
 def local(source: Source) -> Path:
-    """Where the source lies. Raises InputError unless it is there, pinned and, if it is one's own, unchanged."""
+    """Where the source lies. Raises InputError unless it is there, pinned and, if one's own, whole and unchanged."""
     path = Path(source.path)
     if not path.exists():
         remedy = "run `dvc repro fetch_sources`" if source.remote else "check the source's path in params.yaml"
         raise InputError(f"{path} does not exist: {remedy}")
     check_pinned(source)
     if source.origin is None:
+        check_links(path)
         check_digest(source.path, path, source)
     return path
 
@@ -31,6 +33,13 @@ def check_pinned(source: Source) -> None:
     key, pin = ("revision", source.revision) if source.hub else ("sha256", source.sha256)
     if pin is None and source.origin != TRAIN:
         raise InputError(f"{source.origin or source.path} has no {key} in params.yaml: run `make pin`")
+
+
+def check_links(folder: Path) -> None:
+    """Raises InputError for a link out of the folder: a clone has the link, but not what it leads to."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+            raise InputError(f"{path} is a link out of {folder}: put what it leads to in its place")
 
 
 def check_digest(name: str, path: Path, source: Source) -> None:

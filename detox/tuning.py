@@ -9,7 +9,6 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import (
     AutoModelForSeq2SeqLM,
-    AutoTokenizer,
     DataCollatorForSeq2Seq,
     EarlyStoppingCallback,
     PreTrainedTokenizerBase,
@@ -19,7 +18,7 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from detox import checkpoints, metrics, prompts
+from detox import checkpoints, metrics, pretrained, prompts
 from detox.dialogues import Dialogue
 from detox.params import Tuning
 
@@ -49,7 +48,7 @@ def tune(
     in `unfinished`.
     """
     set_seed(seed)
-    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer = prompts.tokenizer(base)
     model = _with_lora(base, p)
     examples, held_out = (_examples(tokenizer, part, max_prompt_tokens, p.max_summary_tokens) for part in (train, dev))
     trainer = Seq2SeqTrainer(
@@ -70,7 +69,7 @@ def tune(
 
 
 def _with_lora(base: Path, p: Tuning) -> PeftModel:
-    model = AutoModelForSeq2SeqLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True)
+    model = pretrained.model(AutoModelForSeq2SeqLM, base)
     config = LoraConfig(
         r=p.rank,
         lora_alpha=p.alpha,

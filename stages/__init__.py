@@ -5,6 +5,7 @@ import ctypes
 import os
 import platform
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,6 +35,12 @@ def yield_while_waiting() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
+def note_cut(cut: int, prompts: int, max_tokens: int) -> None:
+    """Says how many prompts are longer than the model is given; nothing where none is."""
+    if cut:
+        print(f"note: {cut} of {prompts} prompts were cut to {max_tokens} tokens (model.max_prompt_tokens)")
+
+
 def run(main: Callable[[], None]) -> None:
     """Run a stage's `main`: `--help` prints the stage's docstring; bad input is one line on stderr and exit code 1.
 
@@ -45,9 +52,10 @@ def run(main: Callable[[], None]) -> None:
     argparse.ArgumentParser(command, description=module.__doc__, formatter_class=formatter).parse_args()
     keep_freed_memory()
     yield_while_waiting()
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # what libraries tell developers; PYTHONWARNINGS=default shows it
     try:
-        with processes.stoppable(), processes.locked(Path(".resume", stage), stage):
-            processes.end_with_parent()
+        with processes.stoppable(), processes.locked(Path(".resume", stage), stage), processes.ending_with_parent():
             main()
     except InputError as error:
         sys.exit(f"error: {error}")

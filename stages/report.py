@@ -34,7 +34,8 @@ def main() -> None:
         {name: files.read_metrics(METRICS / f"{name}.json") for name in ("prepare", "train", "claims", "rivals")},
         report.sha256s(HASHED),
     )
-    card = cards.render(frame, files.read_metrics(POLICY / "adapter_config.json")["base_model_name_or_path"])
+    base = files.read_metrics(POLICY / "adapter_config.json").get("base_model_name_or_path")
+    card = cards.render(frame, base or "base")
     with files.atomic(METRICS / "report.html") as path:
         path.write_text(page, encoding="utf-8", newline="\n")
     with files.atomic(METRICS / "headline.md") as path:

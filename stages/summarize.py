@@ -9,7 +9,7 @@ Writes data/summaries/sft.jsonl, ppo.jsonl (id, group, greedy summary, samples) 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages import run
+from stages import note_cut, run
 
 if TYPE_CHECKING:
     from detox import checkpoints, params
@@ -42,14 +42,13 @@ def draw(
     test: "list[Dialogue]", p: "params.Summarize", model: "params.Model", seed: int, unfinished: "checkpoints.Run"
 ) -> dict[str, list[list[str]]]:
     """Of each policy and dialogue the greedy summary, the samples and, before PPO, those that decide what is hard."""
-    from transformers import AutoTokenizer
-
-    from detox import sources, summaries
+    from detox import prompts, sources, summaries
     from detox.checkpoints import State
     from detox.policy import Policy
 
     base = sources.local(model.source)
-    tokenizer, texts = AutoTokenizer.from_pretrained(base), [dialogue.text for dialogue in test]
+    tokenizer, texts = prompts.tokenizer(base), [dialogue.text for dialogue in test]
+    note_cut(prompts.count_cut(tokenizer, texts, model.max_prompt_tokens), len(texts), model.max_prompt_tokens)
     before = [None, *summaries.keys(seed, summaries.SAMPLES, p.samples)]
     fresh = summaries.keys(seed, summaries.STRESS_SAMPLES, p.stress_samples)
     step, record, _ = unfinished.state or State(0, {name: [] for name in ADAPTERS}, {})

@@ -15,9 +15,7 @@ ADAPTER, PPO, SNAPSHOTS = Path("models/adapter"), Path("models/ppo"), Path("mode
 
 
 def main() -> None:
-    from transformers import AutoTokenizer
-
-    from detox import dialogues, files, params, rivals, sources
+    from detox import dialogues, files, params, prompts, rivals, sources
     from detox.policy import Policy
 
     p, model = params.load(params.Rivals), params.load(params.Model)
@@ -26,7 +24,7 @@ def main() -> None:
     systems = rivals.adapter_systems(ADAPTER, PPO, SNAPSHOTS, p.scales)
     rows_of = rivals.draw(
         Policy(base, ADAPTER),
-        AutoTokenizer.from_pretrained(base),
+        prompts.tokenizer(base),
         chosen,
         systems,
         p,

@@ -7,7 +7,7 @@ Writes models/ppo, models/snapshots, metrics/train.json, metrics/train.csv; unti
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages import run
+from stages import note_cut, run
 
 if TYPE_CHECKING:
     from detox import params
@@ -19,17 +19,17 @@ TRAIN, ADAPTER = Path("data/prepared/train.jsonl"), Path("models/adapter")
 
 def main() -> None:
     from tqdm import tqdm
-    from transformers import AutoTokenizer
 
-    from detox import adapters, checkpoints, dialogues, divergence, memory, params, sources, trainer
+    from detox import adapters, checkpoints, dialogues, divergence, memory, params, prompts, sources, trainer
     from detox.policy import POLICY, Policy
     from detox.rewards import Classifier
     from detox.train_state import TrainState
 
     p, model, seed = params.load(params.Ppo), params.load(params.Model), params.seed()
     base, judged = sources.local(model.source), params.load(params.Classifier, section="reward")
-    policy, reward, tokenizer = Policy(base, ADAPTER), Classifier(judged), AutoTokenizer.from_pretrained(base)
+    policy, reward, tokenizer = Policy(base, ADAPTER), Classifier(judged), prompts.tokenizer(base)
     texts = [dialogue.text for dialogue in dialogues.load(TRAIN)]
+    note_cut(cut := prompts.count_cut(tokenizer, texts, model.max_prompt_tokens), len(texts), model.max_prompt_tokens)
     state, inputs = TrainState(policy, p), [TRAIN, ADAPTER, base, sources.local(judged.source)]
     with checkpoints.resumable("train_ppo", [seed, model, judged, p], inputs, p.checkpoint_every) as unfinished:
         if unfinished.state:
@@ -46,17 +46,17 @@ def main() -> None:
                 unfinished.keep(state.freeze())
         except divergence.Diverged as error:
             raise divergence.report(error, state.step + 1, unfinished.area / "diverged", tokenizer) from error
-        publish(policy, state, p)
+        publish(policy, state, p, cut)
 
 
-def publish(policy: "Policy", state: "TrainState", p: "params.Ppo") -> None:
+def publish(policy: "Policy", state: "TrainState", p: "params.Ppo", cut: int) -> None:
     """All that the stage writes."""
     import pandas
 
     from detox import adapters, files, train_stats
 
     # First, because a run that diverged has numbers which are refused: then the earlier adapter stays.
-    summary = policy.sizes() | train_stats.summary(state.rows, p.batch_size)
+    summary = policy.sizes() | train_stats.summary(state.rows, p.batch_size) | {"prompts_cut": cut}
     files.write_metrics(Path("metrics/train.json"), summary, exact=("kl_first", "ratio_error_first"))
     files.write_csv(Path("metrics/train.csv"), pandas.DataFrame(state.rows).drop(columns="ratio_error"))
     with files.atomic(Path("models/snapshots")) as folder:

@@ -1,5 +1,6 @@
 """The model card: metadata that a hub accepts, the prompt, the numbers, and code that loads the adapter."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,20 @@ def test_the_card_has_metadata_for_the_hub() -> None:
         "pipeline_tag": "summarization",
         "tags": ["lora", "ppo", "detoxification"],
     }
+
+
+@pytest.mark.parametrize(
+    "base",
+    ["x\n---\nlicense: other", "a/`b` | c", "<script>alert(1)</script>", '{{ 7 * 7 }}")\nimport os', 'a/b/../c"d'],
+)
+def test_what_an_adapter_says_of_its_base_is_a_name_and_nothing_else(base: str) -> None:
+    """Neither metadata nor markup nor code."""
+    text = cards.render(tables.table(EVALUATION), base)
+    (named,) = re.findall(r"^A LoRA adapter for `(.*?)`: it summarises", text, re.M)
+    assert re.fullmatch(r"[\w.-]+", named)
+    assert f"AutoModelForSeq2SeqLM.from_pretrained('{named}')" in text
+    assert "base_model" not in text
+    assert ModelCard(text).data.to_dict()["license"] == "apache-2.0"
 
 
 def test_the_card_shows_the_prompt_that_the_policy_reads() -> None:

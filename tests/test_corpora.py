@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from detox import corpora
-from detox.errors import InputError
 
 GOOD = {"id": "a", "dialogue": "#Person1#: Hi.", "summary": "A greeting."}
 
@@ -50,37 +49,6 @@ def test_csv_and_jsonl_of_the_same_rows_are_the_same_source(tmp_path: Path) -> N
     rows = [{"id": f"{n}", "dialogue": f'#1: "Hi, é",\n#2: {n}.', "summary": "s, t", "topic": ""} for n in range(3)]
     from_csv = corpora.read_source(write_csv(tmp_path / "a.csv", rows))
     assert from_csv.to_list() == corpora.read_source(write_jsonl(tmp_path / "a.jsonl", rows)).to_list()
-
-
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [
-        ({"id": "b", "summary": "s"}, "no column 'dialogue' (there are id, summary): rename or add it"),
-        ({"id": "b", "dialogue": "Hi."}, "no column 'summary' (there are id, dialogue): rename or add it"),
-        ({"dialogue": "Hi.", "summary": "s"}, "no column 'id' (there are dialogue, summary): rename or add it"),
-        ({**GOOD, "dialogue": ["Hi."]}, "'dialogue' is ['Hi.'], not text: put it in quotes or remove the row"),
-        ({**GOOD, "dialogue": None}, "'dialogue' is None, not text: put it in quotes or remove the row"),
-        ({**GOOD, "id": 3}, "'id' is 3, not text: put it in quotes or remove the row"),
-        ({**GOOD, "summary": None}, "'summary' is None, not text: put it in quotes or remove the row"),
-        ({**GOOD, "group": 1.5}, "'group' is 1.5, not text: put it in quotes or remove the row"),
-        ({**GOOD, "dialogue": "\ud83d"}, "'dialogue' holds half of a surrogate pair: correct its \\u escapes"),
-        ({**GOOD, "id": " "}, "the id is blank: give one or remove the row"),
-        ({**GOOD, "summary": " \n"}, "the summary is blank: write one or remove the row"),
-        ({**GOOD, "dialogue": "Bye."}, "id 'a' was another dialogue's: make ids unique"),
-    ],
-)
-def test_a_bad_row_is_named_with_its_line(tmp_path: Path, row: dict[str, Any], message: str) -> None:
-    path = write_jsonl(tmp_path / "a.jsonl", [GOOD, row])
-    with pytest.raises(InputError) as error:
-        corpora.read_source(path)
-    assert str(error.value) == f"{path}, line 2: {message}"
-
-
-@pytest.mark.parametrize(("name", "content"), [("a.jsonl", ""), ("a.csv", ""), ("a.csv", "id,dialogue,summary\n")])
-def test_a_source_without_rows_is_an_error(tmp_path: Path, name: str, content: str) -> None:
-    (tmp_path / name).write_text(content)
-    with pytest.raises(InputError, match=r"has no rows: it needs the columns id, dialogue and summary"):
-        corpora.read_source(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["validation.jsonl", "validation.csv", "dev.jsonl", "dev.csv"])

@@ -113,44 +113,6 @@ def test_near_duplicates_are_equal_but_for_case_punctuation_and_white_space() ->
     assert dialogues.near_duplicates(train, test) == 2
 
 
-@pytest.mark.parametrize(
-    ("present", "test", "dev", "message"),
-    [
-        ([], 0.2, 0, "{source} has no train.jsonl or train.csv: correct prepare.source.path"),
-        (
-            ["train.jsonl"],
-            None,
-            0,
-            "{source} has no test.jsonl or test.csv: "
-            "correct prepare.source.path or set prepare.test_fraction to a number",
-        ),
-        (
-            ["train.jsonl", "test.jsonl"],
-            None,
-            None,
-            "{source} has no dev.jsonl or dev.csv or validation.jsonl or validation.csv: "
-            "correct prepare.source.path or set prepare.dev_fraction to a number",
-        ),
-        (["train.jsonl", "train.csv"], 0.2, 0, "{source} has train.jsonl and train.csv: keep one of them"),
-        (
-            ["train.jsonl"],
-            0.5,
-            0.3,
-            "1 dialogues are too few to set 1 aside: lower prepare.test_fraction or prepare.dev_fraction, "
-            "or give a larger source",
-        ),
-    ],
-)
-def test_a_source_without_the_wanted_part_is_named(
-    tmp_path: Path, present: list[str], test: float | None, dev: float | None, message: str
-) -> None:
-    for name in present:
-        write_jsonl(tmp_path / name, [GOOD])
-    with pytest.raises(InputError) as error:
-        prepare(tmp_path, 0, 99, test, dev)
-    assert str(error.value) == message.format(source=tmp_path)
-
-
 def test_a_single_file_needs_fractions(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "a.jsonl", [GOOD, {**GOOD, "id": "b", "dialogue": "Bye."}])
     assert prepare(path, 0, 99, test=0.5, dev=0) == {"train": ["a"], "dev": [], "test": ["b"]}
@@ -160,27 +122,6 @@ def test_a_single_file_needs_fractions(tmp_path: Path) -> None:
         prepare(path, 0, 99, test=None, dev=0)
 
 
-def test_a_source_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nowhere does not exist: correct prepare.source.path"):
-        prepare(tmp_path / "nowhere", 0, 99, test=0.5, dev=0)
-
-
-def test_a_filter_that_leaves_nothing_names_its_thresholds_and_keys(tmp_path: Path) -> None:
-    path = write_jsonl(tmp_path / "a.jsonl", [GOOD, {**GOOD, "id": "b", "dialogue": "x" * 30}])
-    with pytest.raises(InputError) as error:
-        prepare(path, 20, 25, test=0.5, dev=0)
-    assert str(error.value) == (
-        f"{path}: no dialogue is left of 2 (1 too_short, 1 too_long, 0 duplicate, 0 empty): "
-        "change prepare.min_characters (20) or prepare.max_characters (25)"
-    )
-
-
 def test_prepared_rows_are_loaded_as_dialogues(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "test.jsonl", [{"id": "a", "text": "Hi.", "references": ["s", "t"], "group": "g"}])
     assert dialogues.load(path) == [Dialogue("a", "Hi.", ("s", "t"), "g")]
-
-
-def test_a_prepared_row_without_a_field_is_an_error(tmp_path: Path) -> None:
-    path = write_jsonl(tmp_path / "test.jsonl", [{"id": "a", "text": "Hi.", "group": "g"}])
-    with pytest.raises(InputError, match=r"a row has no 'references': run `python -m stages.prepare` again"):
-        dialogues.load(path)

@@ -156,28 +156,6 @@ def test_csv_rows_count_from_their_first_line_and_keep_their_line_breaks(tmp_pat
     ]
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ('id,text\n1,"a\nb"\n2\n', "line 4: the header has 2 fields: give the row as many"),
-        ("id,text\n1,a,b\n", "line 2: the header has 2 fields: give the row as many"),
-        ('id,text\n1,a\n2,"b\n', "line 3: not CSV (unexpected end of data): correct the row's quotes"),
-        ('id,text\n1,"a"b\n', "line 2: not CSV (',' expected after '\"'): correct the row's quotes"),
-    ],
-)
-def test_a_bad_csv_row_is_named(tmp_path: Path, content: str, message: str) -> None:
-    path = tmp_path / "rows.csv"
-    path.write_text(content)
-    with pytest.raises(InputError) as error:
-        list(files.numbered_rows(path))
-    assert str(error.value) == f"{path}, {message}"
-
-
-def test_rows_of_another_kind_of_file_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"rows.txt is neither .jsonl nor .csv: convert the file or correct the path"):
-        files.numbered_rows(tmp_path / "rows.txt")
-
-
 def test_metrics_are_sorted_and_rounded_except_the_exact_ones(tmp_path: Path) -> None:
     path = tmp_path / "m.json"
     tree = {"b": 1, "a": {"kl_first": 1.23456789e-9, "y": 0.12345678, "x": -1e-9}, "c": 2.0}

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,6 @@ from typing import Any
 import pytest
 
 from detox import sources
-from detox.errors import InputError
 from stages import prepare
 
 ROOT = Path(__file__).parents[1]
@@ -109,35 +109,6 @@ def test_a_second_run_writes_the_same_bytes(project: Path) -> None:
     assert outputs() == first
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "source.jsonl has no rows"),
-        (b"{}\xff\n", "source.jsonl, line 1: not UTF-8"),
-        (b'{"id": "a", "dialogue": "Hello", "summary": "s"}\n{"id"\n', "source.jsonl, line 2: not JSON"),
-        (b'{"id": "a", "text": "Hello", "summary": "s"}\n', "source.jsonl, line 1: no column 'dialogue'"),
-        (b'{"id": "a", "dialogue": 5, "summary": "s"}\n', "source.jsonl, line 1: 'dialogue' is 5, not text"),
-        (b'{"id": "a", "dialogue": "Hello", "summary": "s"}\n', "source.jsonl: no dialogue is left of 1"),
-        (None, "source.jsonl does not exist"),
-    ],
-)
-def test_bad_input_writes_nothing_and_leaves_earlier_outputs(
-    project: Path, content: bytes | None, message: str
-) -> None:
-    write_source(six_rows())
-    write_params("source.jsonl", test=0.25, dev=0, shortest=5, longest=20)
-    prepare.main()
-    earlier, names = outputs(), all_files(project)
-    Path("source.jsonl").unlink() if content is None else Path("source.jsonl").write_bytes(content)
-    pin()
-    with pytest.raises(InputError) as error:
-        prepare.main()
-    assert str(error.value).startswith(message)
-    assert "\n" not in str(error.value)
-    assert outputs() == earlier
-    assert all_files(project) == [name for name in names if content is not None or name != "source.jsonl"]
-
-
 def test_the_command_line_prints_one_line_for_bad_input_and_keeps_earlier_outputs(project: Path) -> None:
     write_source(six_rows())
     write_params("source.jsonl", test=0.25, dev=0, shortest=2, longest=20)
@@ -152,14 +123,6 @@ def test_the_command_line_prints_one_line_for_bad_input_and_keeps_earlier_output
         "error: source.jsonl, line 7: 'dialogue' is None, not text: put it in quotes or remove the row\n"
     )
     assert (outputs(), all_files(project)) == (earlier, names)
-
-
-def test_the_command_line_names_a_mistake_in_the_params(project: Path) -> None:
-    write_params("source.jsonl", test=0.25, dev=0, shortest=20, longest=20)
-    bad = command()
-    assert (bad.returncode, bad.stdout) == (1, "")
-    assert bad.stderr == "error: params.yaml: prepare: min_characters must be below max_characters\n"
-    assert all_files(project) == ["params.yaml"]
 
 
 def test_help_is_the_stages_docstring_and_needs_no_params(project: Path) -> None:
@@ -228,7 +191,7 @@ def test_the_official_test_dialogues_have_three_references_however_they_are_stor
             for n in (1, 2, 3)
         ),
     )
-    (hub / "train.jsonl").symlink_to((DIALOGSUM / "dev.jsonl").resolve())
+    shutil.copyfile(DIALOGSUM / "dev.jsonl", hub / "train.jsonl")
     write_params(hub, test=None, dev=0)
     prepare.main()
     assert (metrics()["train"], metrics()["test"]) == (404, 384)

@@ -53,9 +53,8 @@ CHILD = """
 import os, time
 from pathlib import Path
 from detox import processes
-with processes.stoppable():
+with processes.stoppable(), processes.ending_with_parent():
     try:
-        processes.end_with_parent()
         Path("ready").write_text(str(os.getpid()))
         time.sleep(300)
     finally:
@@ -87,7 +86,8 @@ def test_a_stage_whose_parent_has_died_before_it_looked_does_not_begin(monkeypat
 
     def run() -> None:
         os.setsid()
-        processes.end_with_parent()
+        with processes.ending_with_parent():
+            pass
 
     assert forked(run) == 143
 

@@ -121,6 +121,12 @@ def test_an_unknown_profile_is_an_error_that_lists_the_known_ones() -> None:
     [
         ("pop: {steps: 1}", "profiles/mine.yaml: pop is not"),
         ("ppo: {stesp: 1}", "profiles/mine.yaml: ppo: stesp is not"),
+        ("ppo: 1", "profiles/mine.yaml: ppo is not of the kind that it is in params.yaml: correct one of them"),
+        ("seed: {a: 1}", "profiles/mine.yaml: seed is not of the kind that it is in params.yaml: correct one of them"),
+        ("rivals: {scales: 1}", "profiles/mine.yaml: rivals: scales is not of the kind that it is in params.yaml"),
+        ("seed: 1\nseed: 2", "profiles/mine.yaml, line 2: not valid YAML: found duplicate key"),
+        ("seed: [1", "profiles/mine.yaml, line 1: not valid YAML: "),
+        ("- seed", "profiles/mine.yaml must hold 'section: …' entries"),
     ],
 )
 def test_a_misspelt_key_of_a_profile_is_an_error_and_changes_nothing(overlay: str, where: str) -> None:

@@ -10,7 +10,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
-from imports import CODE, ROOT, TESTS, name_of, packages
+from imports import BENCHMARKS, CODE, ROOT, TESTS, name_of, packages
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -41,20 +41,60 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
     assert not {file.stem for file in CODE} & {"utils", "util", "helpers", "helper", "common", "misc", "manager"}
 
 
+def calls(file: Path) -> list[ast.Call]:
+    """Every call in the file."""
+    return [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+
+
 def test_nothing_unpickles_or_runs_code_from_a_hub_or_a_shell() -> None:
-    for file in CODE + TESTS:
+    unsafe = {"eval", "exec", "os.system", "os.popen", "pandas.read_pickle", "pd.read_pickle", "subprocess.getoutput"}
+    for file in CODE + TESTS + BENCHMARKS:
         assert not packages(file) & {"pickle", "marshal", "dill", "joblib", "shelve"}, name_of(file)
-        calls = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
-        arguments = {keyword.arg for call in calls for keyword in call.keywords}
-        assert not arguments & {"trust_remote_code", "shell"}, name_of(file)
+        assert not {ast.unparse(call.func) for call in calls(file)} & unsafe, name_of(file)
+        arguments = {(keyword.arg, ast.unparse(keyword.value)) for call in calls(file) for keyword in call.keywords}
+        allowed = {("trust_remote_code", "False"), ("shell", "False"), ("allow_pickle", "False")}
+        dangerous = {each for each in arguments if each[0] in ("trust_remote_code", "shell", "allow_pickle")}
+        assert dangerous <= allowed, name_of(file)
+
+
+def test_only_one_module_asks_transformers_for_a_model_and_it_never_runs_a_repositorys_code() -> None:
+    """The library's Auto classes ask whether to run code that lies beside a model, unless they are told not to."""
+    loads = [
+        (name_of(file), "trust_remote_code" in {keyword.arg for keyword in call.keywords})
+        for file in CODE
+        if not name_of(file).startswith("miniature/")  # it makes its models itself
+        for call in calls(file)
+        if re.fullmatch(r"(Auto\w+(?<!ValueHead)|kind|T5\w+)\.from_(pretrained|config)", ast.unparse(call.func))
+    ]
+    assert loads == [("detox/pretrained.py", True)] * 4
+
+
+def test_the_library_and_the_stages_start_no_process() -> None:
+    shipped = [file for file in CODE if not name_of(file).startswith("miniature/")]
+    assert not [name_of(file) for file in shipped if packages(file) & {"subprocess", "multiprocessing", "pty"}]
+
+
+def test_bandits_rules_are_on_and_nowhere_off_in_the_library_and_the_stages() -> None:
+    lint = PROJECT["tool"]["ruff"]["lint"]
+    assert "S" in lint["select"]
+    assert not [rule for rule in lint["ignore"] if re.fullmatch(r"S\d*", rule)]
+    assert set(lint["per-file-ignores"]) == {"tests/*", "benchmarks/*", "miniature/*"}
+    shipped = [file for file in CODE if not name_of(file).startswith("miniature/")]
+    exceptions = [
+        f"{name_of(file)}: {rule}"
+        for file in shipped
+        for rule in re.findall(r"# noqa: (S\d+)", file.read_text(encoding="utf-8"))
+    ]
+    # The Markdown of the card, and an SVG that matplotlib has written.
+    assert exceptions == ["detox/cards.py: S701", "detox/figures.py: S704"]
 
 
 def test_one_place_alone_reads_what_torch_saved_and_it_takes_nothing_but_tensors() -> None:
     loads = [
         (name_of(file), ast.unparse(call))
-        for file in CODE + TESTS
-        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("torch.load")
+        for file in CODE + TESTS + BENCHMARKS
+        for call in calls(file)
+        if ast.unparse(call.func).endswith("torch.load")
     ]
     assert loads == [("detox/sources.py", "torch.load(legacy, map_location='cpu', weights_only=True)")]
 

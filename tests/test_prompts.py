@@ -44,6 +44,12 @@ def test_a_prompt_that_is_too_long_loses_the_end_of_its_dialogue_and_keeps_the_c
     assert mask.tolist() == [[True] * 8, [True] * 7 + [False]]
 
 
+def test_prompts_longer_than_the_model_is_given_are_counted(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Instruction, cue and end are six tokens: the prompts have seven, nine and ten."""
+    dialogues = ["cake", "Ann is late", "Ann is late again"]
+    assert [prompts.count_cut(tokenizer, dialogues, tokens) for tokens in (10, 9, 8, 7, 6)] == [0, 1, 2, 2, 3]
+
+
 def test_decoding_reads_the_tokens_under_the_mask_without_special_ones(tokenizer: PreTrainedTokenizerBase) -> None:
     ids = torch.tensor([ids_of("Ann <pad> rude </s> tea"), ids_of("dog cat tea cake </s>")])
     mask = torch.tensor([[True, True, True, True, False], [True] * 5])

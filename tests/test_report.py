@@ -17,6 +17,9 @@ from stages import report
 
 ROOT = Path(__file__).parents[1]
 HOSTILE = '<script>alert("x")</script> & <img src="https://example.com/x.png">'
+MARKUP = (
+    "</td></table></pre></main> `code` | cell | {{ 7 * 7 }} {% raw %} <!-- ]]> &lt;b&gt; [link](javascript:alert(1))"
+)
 
 
 @pytest.fixture
@@ -25,11 +28,14 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     ids = [f"d{number}" for number in range(6)]
     rows = [
-        {"id": name, "text": f"#Person1#: {HOSTILE} {name}", "references": ["Fine."], "group": name} for name in ids
+        {"id": name, "text": f"#Person1#: {HOSTILE} {name} {MARKUP}", "references": [MARKUP], "group": MARKUP}
+        for name in ids
     ]
     files.write_jsonl(Path("data/prepared/test.jsonl"), rows)
     for name in ("sft", "ppo"):
-        summaries = [{"id": i, "group": i, "summary": f"{name} of {i} {HOSTILE}", "samples": ["x", "y"]} for i in ids]
+        summaries = [
+            {"id": i, "group": i, "summary": f"{name} of {i} {HOSTILE} {MARKUP}", "samples": [MARKUP, "y"]} for i in ids
+        ]
         files.write_jsonl(Path(f"data/summaries/{name}.jsonl"), summaries)
     # Toxicity falls by 0.5, 0.4, … 0 from d0 to d5.
     scores = [
@@ -153,6 +159,28 @@ def test_nothing_is_fetched(page: str) -> None:
 def test_texts_of_the_data_are_escaped(page: str) -> None:
     assert "<script" not in page
     assert "#Person1#: &lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt; &amp; &lt;img" in page
+    assert page.count("{{ 7 * 7 }} {% raw %} &lt;!-- ]]&gt; &amp;lt;b&amp;gt;") > 6, "as it was written"
+    assert page.count("</main>") == page.count("</html>") == 1
+
+
+def test_what_the_data_says_opens_and_closes_no_element_of_the_page(page: str) -> None:
+    """With harmless texts in the same places it has the same elements."""
+    elements = [tag for tag, _ in Page(page).tags if tag != "mark"]
+    for path in ("data/prepared/test.jsonl", *(f"data/summaries/{name}.jsonl" for name in ("sft", "ppo"))):
+        text = Path(path).read_text(encoding="utf-8")
+        for hostile in (HOSTILE, MARKUP):
+            text = text.replace(json.dumps(hostile)[1:-1], "words")
+        Path(path).write_text(text, encoding="utf-8")
+    report.main()
+    harmless = Path("metrics/report.html").read_text(encoding="utf-8")
+    assert "alert" not in harmless
+    assert [tag for tag, _ in Page(harmless).tags if tag != "mark"] == elements
+
+
+def test_the_card_and_the_headline_hold_nothing_of_the_data(page: str) -> None:
+    for path in ("models/release/README.md", "metrics/headline.md"):
+        text = Path(path).read_text(encoding="utf-8")
+        assert not [word for word in ("alert", "Person1", "code`", "7 * 7", "{% raw") if word in text]
 
 
 def test_the_page_serves_phones_dark_mode_and_screen_readers(page: str) -> None:

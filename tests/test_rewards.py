@@ -145,11 +145,6 @@ def test_an_unknown_label_is_an_error_that_lists_the_known_ones(random_classifie
         Classifier(section)
 
 
-def test_a_folder_without_a_classifier_is_an_error_that_names_it(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=f"{tmp_path} holds no classifier"):
-        Classifier(classifier_params(tmp_path))
-
-
 @pytest.mark.parametrize("batch_size", [1, 2, 100])
 def test_a_score_does_not_depend_on_the_other_texts_of_its_batch_or_on_padding(
     classifier: Classifier, random_classifier: Path, batch_size: int

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -110,6 +111,7 @@ def test_the_metrics_of_training_say_where_it_started_to_the_last_digit() -> Non
         "reward_first",
         "reward_last",
         "kl_last",
+        "prompts_cut",
     }
     assert (metrics["steps"], metrics["episodes"]) == (2, 2 * 8)
     assert (metrics["trainable_parameters"], metrics["value_head_parameters"]) == (3072, 33)
@@ -117,6 +119,18 @@ def test_the_metrics_of_training_say_where_it_started_to_the_last_digit() -> Non
     assert 0 < metrics["ratio_error_first"] < 1e-4
     assert metrics["ratio_error_first"] != round(metrics["ratio_error_first"], 6)
     assert metrics["kl_last"] == round(metrics["kl_last"], 6)
+
+
+def test_a_stage_says_how_many_prompts_it_cuts(
+    finished: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the instruction, the cue and the end they have 18, 13, 16, 12, 10 and 17 tokens."""
+    assert read_metrics(Path("metrics/train.json"))["prompts_cut"] == 0
+    monkeypatch.chdir(shutil.copytree(finished, tmp_path / "copy"))
+    write_params(model={"source": pinned(base), "max_prompt_tokens": 16})
+    train_ppo.main()
+    assert capsys.readouterr().out == "note: 2 of 6 prompts were cut to 16 tokens (model.max_prompt_tokens)\n"
+    assert read_metrics(Path("metrics/train.json"))["prompts_cut"] == 2
 
 
 def test_the_table_of_training_has_a_row_a_step_and_a_column_a_figure() -> None:
