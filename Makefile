@@ -9,7 +9,7 @@ IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" DVC_NO_ANALYTICS=1
 # TRL 0.11.4 needs older libraries than ours: the benchmarks run it in an environment of its own.
 TRL := .bench/trl
 
-.PHONY: help repro profile pin push pull verify-remote seeds readme test test-slow soak lint format bench lock
+.PHONY: help repro profile pin push pull verify-remote seeds leaderboard readme test test-slow soak lint format bench lock
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +39,10 @@ verify-remote: $(READY) ## Pull the last commit's data into a fresh clone and co
 seeds: $(READY) ## Train and evaluate with five seeds beside the workspace (a quarter of an hour): metrics/seeds.json
 	@$(IN_VENV) python -m benchmarks.seeds
 
-readme: $(READY) ## Write the README's results from metrics/
+leaderboard: $(READY) ## Compare the experiments that have run on the last commit
+	@$(IN_VENV) python -m detox.leaderboard
+
+readme: $(READY) ## Write the README's results from metrics/, and what its commands print
 	@$(IN_VENV) python -m benchmarks.readme
 
 test: $(READY) ## Run the tests, without the slow ones
@@ -76,13 +79,14 @@ lock: ## Renew requirements.lock with the newest versions that pyproject.toml al
 	{ grep '^#' requirements.lock; grep -Ev '^(pip==|nvidia-|cuda-|triton==)' "$$new/frozen.txt" | sed 's/+.*//'; } > "$$new/lock"; \
 	cp "$$new/lock" requirements.lock
 
-$(READY): requirements.lock
+$(READY): requirements.lock pyproject.toml
 	@$(CHECK_PYTHON)
 	@version='import sys; print(sys.version)'; \
 	test "$$($(VENV)/bin/python -c "import pip; $$version" 2>/dev/null)" = "$$($(PYTHON) -c "$$version")" \
 	  || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing requirements.lock into $(VENV): a few minutes, once."
 	@$(VENV)/bin/python -m pip install --quiet --progress-bar off --no-input --disable-pip-version-check -r requirements.lock
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
 $(TRL)/ready: benchmarks/trl/requirements.lock

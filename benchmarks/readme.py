@@ -1,11 +1,18 @@
-"""Write the README's results from metrics/: what stands between <!-- results --> and <!-- /results -->."""
+"""Write into the README what stands between <!-- results --> and <!-- /results -->, from metrics/, and below every
+`$ … detox …` what that command prints.
+"""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 from detox import files
+from detox.errors import InputError
 
 README, METRICS = Path("README.md"), Path("metrics")
+ANSWERED = re.compile(r"^(\$ .*\bdetox .*\n)((?:(?!\$ |```).*\n)*)", re.M)
+SERVED = "served"
 MARKED = re.compile(r"(?<=<!-- results -->\n).*(?=<!-- /results -->)", re.S)
 
 RESULTS = """```
@@ -51,10 +58,29 @@ def results(metrics: Path) -> str:
     )
 
 
+def answered(text: str, root: Path) -> str:
+    """The text with what each command of `detox` prints, in the project's root, below it.
+
+    Raises InputError if there is a folder already that one of them writes.
+    """
+    if (root / SERVED).exists():
+        raise InputError(f"{root / SERVED} is what the README's `detox merge` writes: remove it")
+
+    def run(command: str) -> str:
+        done = subprocess.run(["bash", "-c", command], cwd=root, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S607
+        return done.stdout
+
+    try:
+        return ANSWERED.sub(lambda match: match[1] + run(match[1].removeprefix("$ ")), text)
+    finally:
+        shutil.rmtree(root / SERVED, ignore_errors=True)
+
+
 def main() -> None:
-    text = README.read_text(encoding="utf-8")
+    text = MARKED.sub(lambda _: results(METRICS), README.read_text(encoding="utf-8"))
+    text = answered(text, Path())
     with files.atomic(README) as path:
-        path.write_text(MARKED.sub(lambda _: results(METRICS), text), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -63,28 +63,29 @@ def read_source(path: Path) -> "Dataset":
 
 def _record(row: Mapping[str, Any], where: str) -> dict[str, Any]:
     """A source row as the project's columns."""
-    identity = _text(row, "fname" if "fname" in row and "id" not in row else "id", where)
-    text = _text(row, "dialogue", where)
+    identity = column(row, "fname" if "fname" in row and "id" not in row else "id", where)
+    text = column(row, "dialogue", where)
     numbered = (name for name in row if re.fullmatch("summary[0-9]{0,9}", name))
     columns = sorted(numbered, key=lambda name: int(name[7:] or 0))
-    summaries = [_text(row, name, where) for name in columns or ["summary"]]
+    summaries = [column(row, name, where) for name in columns or ["summary"]]
     references = [summary for summary in summaries if summary.strip()]
     if not identity.strip():
         raise InputError(f"{where}: the id is blank: give one or remove the row")
     if text.strip() and not references:
         raise InputError(f"{where}: the summary is blank: write one or remove the row")
-    group = _text(row, "group", where) if "group" in row else ""
+    group = column(row, "group", where) if "group" in row else ""
     return {"id": identity, "text": text, "references": references, "group": group or identity}
 
 
-def _text(row: Mapping[str, Any], column: str, where: str) -> str:
-    if column not in row:
-        raise InputError(f"{where}: no column '{column}' (there are {', '.join(row)}): rename or add it")
-    value = row[column]
+def column(row: Mapping[str, Any], name: str, where: str) -> str:
+    """The text in a column of a row. Raises InputError, which names the row by `where`, if there is none."""
+    if name not in row:
+        raise InputError(f"{where}: no column '{name}' (there are {', '.join(row)}): rename or add it")
+    value = row[name]
     if not isinstance(value, str):
-        raise InputError(f"{where}: '{column}' is {brief(value)}, not text: put it in quotes or remove the row")
+        raise InputError(f"{where}: '{name}' is {brief(value)}, not text: put it in quotes or remove the row")
     if "\0" in value:
-        raise InputError(f"{where}: '{column}' holds a NUL character: remove it")
+        raise InputError(f"{where}: '{name}' holds a NUL character: remove it")
     if re.search("[\ud800-\udfff]", value):
-        raise InputError(f"{where}: '{column}' holds half of a surrogate pair: correct its \\u escapes")
+        raise InputError(f"{where}: '{name}' holds half of a surrogate pair: correct its \\u escapes")
     return value

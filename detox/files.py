@@ -92,7 +92,7 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """All rows of a JSONL file. Raises InputError, with the line, unless each is a JSON object in UTF-8."""
-    return [row for _, row in _jsonl_rows(path)]
+    return [row for _, row in jsonl_rows(numbered_lines(path), path)]
 
 
 def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -102,11 +102,13 @@ def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """
     if path.suffix not in (".jsonl", ".csv"):
         raise InputError(f"{path} is neither .jsonl nor .csv: convert the file or correct the path")
-    return _jsonl_rows(path) if path.suffix == ".jsonl" else _csv_rows(path)
+    lines = numbered_lines(path)
+    return jsonl_rows(lines, path) if path.suffix == ".jsonl" else csv_rows(lines, path)
 
 
-def _jsonl_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in numbered_lines(path):
+def jsonl_rows(lines: Iterable[tuple[int, str]], path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """`numbered_rows` of the numbered lines of a JSONL file."""
+    for number, line in lines:
         if not line.strip():
             continue
         try:
@@ -148,8 +150,9 @@ def _whole(digits: str) -> int:
         raise ValueError(f"a number of {len(digits)} digits") from None
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    reader = csv.DictReader((line for _, line in numbered_lines(path)), strict=True)
+def csv_rows(lines: Iterable[tuple[int, str]], path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """`numbered_rows` of the numbered lines of a CSV file."""
+    reader = csv.DictReader((line for _, line in lines), strict=True)
     number = 1
     try:
         columns = reader.fieldnames or []
@@ -167,17 +170,23 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """(line number, line with its end) of a UTF-8 text file. Raises InputError if it is missing or not UTF-8."""
-    number = 0
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}, line {number}: not UTF-8: save the file as UTF-8") from error
+            yield from decoded(file, path)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: check the path, or run the stage that writes it") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check the path and its permissions") from error
+
+
+def decoded(file: Iterable[bytes], path: Path) -> Iterator[tuple[int, str]]:
+    """`numbered_lines` of a file that is open already; `path` is for errors."""
+    number = 0
+    try:
+        for number, line in enumerate(file, start=1):
+            yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}, line {number}: not UTF-8: save the file as UTF-8") from error
 
 
 def write_metrics(path: Path, tree: Mapping[str, Any], exact: Collection[str] = ()) -> None:

@@ -112,12 +112,16 @@ def sliced(frame: pd.DataFrame) -> pd.DataFrame:
     return texts(frame.assign(measure=frame["slice"] + ": " + frame["measure"]))
 
 
+def shortened(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `table` that matter most, as far as it has them."""
+    rows = frame.set_index(["slice", "measure"], drop=False)
+    return rows.loc[[row for row in HEADLINE if row in rows.index]]
+
+
 def headline(frame: pd.DataFrame) -> str:
     """The rows that matter most, in aligned columns; indented by four spaces, or Markdown would fill the lines."""
-    rows = frame.set_index(["slice", "measure"], drop=False)
-    short = sliced(rows.loc[[row for row in HEADLINE if row in rows.index]])
-    lines = short.drop(columns="Detectable").set_index("Measure").to_string(index_names=False).splitlines()
-    return "".join(f"    {line.rstrip()}\n" for line in lines)
+    short = sliced(shortened(frame)).drop(columns="Detectable").set_index("Measure")
+    return "".join(f"    {line.rstrip()}\n" for line in short.to_string(index_names=False).splitlines())
 
 
 def headline_rows(frame: pd.DataFrame) -> dict[str, Mapping[Any, Any]]:
