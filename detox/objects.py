@@ -4,8 +4,9 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from detox.errors import InputError
 
@@ -28,7 +29,7 @@ class Object:
         """Whether the object is the list of a folder's files."""
         return self.md5.endswith(FOLDER)
 
-    def is_in(self, file: BinaryIO) -> bool:
+    def is_in(self, file: BufferedReader | BytesIO) -> bool:
         """Whether the open file has the object's content."""
         digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
         return digest.hexdigest() == self.md5.removesuffix(FOLDER)
@@ -49,7 +50,12 @@ def named(outs: Iterable[Any]) -> list[Object]:
     made = [out for out in outs if out.use_cache and out.hash_info]
     if not made:
         raise InputError("dvc.lock names no data: run the pipeline first (make repro)")
-    return [Object(out.hash_info.value, "/".join(out.index_key[1]), out.stage.addressing) for out in made]
+    return [Object(out.hash_info.value, "/".join(out.index_key[1]), _maker(out.stage)) for out in made]
+
+
+def _maker(stage: Any) -> str:
+    """The name of the stage; what `dvc add` has made has the name of its .dvc file."""
+    return str(getattr(stage, "name", None) or stage.path_in_repo)
 
 
 def files(folder: Object, content: bytes) -> list[Object]:

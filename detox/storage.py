@@ -5,6 +5,7 @@ for granted where the folder's list is.
 """
 
 import asyncio
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BytesIO
@@ -39,9 +40,11 @@ class Storage:
             raise InputError(
                 f"there is no remote on S3 yet: dvc remote {how} s3://BUCKET/FOLDER, then commit .dvc/config"
             )
-        self.remote = repo.cloud.get_remote(name)
-        self.remote.fs.fs_args["use_listings_cache"] = False
-        self.odb, self.seconds, self.where = self.remote.odb, seconds, f"{name} ({url})"
+        self.seconds, self.where = seconds, f"{name} ({url})"
+        with self._reached():
+            self.remote = repo.cloud.get_remote(name)
+            self.remote.fs.fs_args["use_listings_cache"] = False
+            self.odb = self.remote.odb
 
     def check(self) -> None:
         """Whether there is a server, which knows these keys, and a bucket, which they may list."""
@@ -146,6 +149,8 @@ class Storage:
         except (OSError, BotoCoreError, ValueError) as error:
             raise InputError(f"remote {self.where}: {reason(error, denied)}") from error
         except BaseException:
+            # Files whose turn has not come are coroutines that nobody awaits now.
+            warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
             with suppress(TimeoutError):
                 asyncio.run_coroutine_threadsafe(_cancel_all(), get_loop()).result(CANCEL_SECONDS)
             raise

@@ -15,7 +15,7 @@ HELLO = "5d41402abc4b2a76b9719d911017c592"  # of `printf hello | md5sum`
 
 def out(path: tuple[str, ...], md5: str | None, cached: bool = True) -> Any:
     """What is read of DVC's class for an out."""
-    stage, info = SimpleNamespace(addressing="train"), md5 and SimpleNamespace(value=md5)
+    stage, info = SimpleNamespace(name="train"), md5 and SimpleNamespace(value=md5)
     return SimpleNamespace(use_cache=cached, hash_info=info, index_key=("repo", path), stage=stage)
 
 

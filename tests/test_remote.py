@@ -136,8 +136,8 @@ class Project:
 
 def surroundings(user: dict[str, str]) -> dict[str, str]:
     """This user's keys and no other ones, and where the module is."""
-    nowhere = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null"}
-    return {"PYTHONPATH": str(ROOT), "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", **nowhere, **user}
+    nowhere = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/nowhere"}
+    return {"PYTHONPATH": str(ROOT), "AWS_SHARED_CREDENTIALS_FILE": "/nowhere", **nowhere, **user}
 
 
 @pytest.fixture(scope="module")
