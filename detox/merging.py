@@ -5,9 +5,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForSeq2SeqLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from detox import dialogues, files, params, prompts, rivals
+from detox import dialogues, files, params, pretrained, prompts, rivals
 from detox.errors import InputError
 from detox.serving import ADAPTERS, AFTER, adapted, base_model, greedy, made
 
@@ -39,7 +39,7 @@ def merge(folder: Path, scale: float = 1.0) -> int:
     with tempfile.TemporaryDirectory() as scratch, files.atomic(folder) as new:
         scaled = Path(scratch, "adapter")
         rivals.save_scaled(before, after, scale, scaled)
-        model, tokenizer = adapted(base, {AFTER: scaled}), AutoTokenizer.from_pretrained(base)
+        model, tokenizer = adapted(base, {AFTER: scaled}), prompts.tokenizer(base)
         wanted = greedy(model, tokenizer, texts, **limits)
         _save(model.merge_and_unload(safe_merge=True), tokenizer, p.max_new_tokens, new)
         check(new, texts, wanted, scale, limits)
@@ -47,8 +47,8 @@ def merge(folder: Path, scale: float = 1.0) -> int:
 
 
 def check(folder: Path, texts: Sequence[str], wanted: Sequence[str], scale: float, limits: Mapping[str, int]) -> None:
-    """Raises InputError unless the model in the folder, loaded as anyone loads it, gives these summaries."""
-    model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    """Raises InputError unless the model in the folder, read back, gives these summaries."""
+    model, tokenizer = pretrained.model(AutoModelForSeq2SeqLM, folder), prompts.tokenizer(folder)
     if greedy(model, tokenizer, texts, **limits) != wanted:
         raise InputError(f"merged at {scale:g} the model says something else than its adapter: try another scale")
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 from peft import PeftModel
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoModelForSeq2SeqLM, PreTrainedTokenizerBase
 
-from detox import adapters, linear, params, prompts, sources
+from detox import adapters, linear, params, pretrained, prompts, sources
 from detox.errors import InputError
 from detox.rewards import Classifier
 from detox.transcripts import AT_ONCE
@@ -62,7 +62,7 @@ class Summarizer:
         base, self.max_prompt_tokens = base_model()
         self.max_new_tokens = params.load(params.Summarize).max_new_tokens
         self.model = adapted(base, made({side: ADAPTERS[side] for side in self.sides}))
-        self.tokenizer = AutoTokenizer.from_pretrained(base)
+        self.tokenizer = prompts.tokenizer(base)
         self.scorer = None if after_only else Scorer()
 
     def __call__(self, dialogues: Sequence[str]) -> list[Row]:
@@ -122,7 +122,7 @@ def adapted(base: Path, folders: Mapping[str, Path]) -> PeftModel:
     """The base, frozen, and these adapters by name, of which the first is active."""
     for folder in folders.values():
         adapters.check(folder, base)
-    model = AutoModelForSeq2SeqLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True)
+    model = pretrained.model(AutoModelForSeq2SeqLM, base)
     linear.freeze(model)
     (first, folder), *others = folders.items()
     both = PeftModel.from_pretrained(model, folder, adapter_name=first)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 from pathlib import Path
@@ -19,15 +20,20 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_functions_in_the_readme_run(
-    finished: Path, word_classifier: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    finished: Path,
+    word_classifier: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """On the tiny models, whose summaries are others."""
     monkeypatch.chdir(finished)
     write_params(judge={"source": pinned(word_classifier), "toxic_label": "hate", "batch_size": 2})
     [snippet] = re.findall(r"```python\n(.*?)```", README, re.S)
     assert all(f"{name}(" in snippet for name in ("summarize", "score", "merge"))
+    (tmp_path / "snippet.py").write_text(snippet, encoding="utf-8")
     try:
-        exec(snippet, {})  # noqa: S102
+        runpy.run_path(str(tmp_path / "snippet.py"))
     finally:
         shutil.rmtree("served", ignore_errors=True)
     assert capsys.readouterr().out.count("\n") == snippet.count("print(")
