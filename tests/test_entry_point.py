@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def start(installed: Path, finished: Path, word_classifier: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
+def start(installed: Path, finished: Path, word_classifier: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Starts the installed command in a project of tiny models."""
     monkeypatch.chdir(finished)
     write_params(judge={"source": pinned(word_classifier), "toxic_label": "hate", "batch_size": 2})
@@ -36,7 +36,9 @@ def start(installed: Path, finished: Path, word_classifier: Path, monkeypatch: p
             bufsize=1,
         )
 
-    return run
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    yield run
+    signal.signal(signal.SIGINT, before)
 
 
 def ended(process: "subprocess.Popen[str]", given: str = "") -> tuple[int, str, str]:
