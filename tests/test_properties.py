@@ -8,15 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from settings import COMPLETE
 
 from detox import adapters, corpora, dialogues, files, params
 from detox.errors import InputError
-
-hypothesis = pytest.importorskip("hypothesis")
-st = hypothesis.strategies
 
 pytest_plugins = ["models"]
 pytestmark = pytest.mark.slow
