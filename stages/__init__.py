@@ -30,7 +30,7 @@ def yield_while_waiting() -> None:
     """Has a thread that waits for another at the end of a parallel loop give up its core after microseconds.
 
     GNU's OpenMP, before it is loaded, takes this number of turns from the environment. With its own choice, 300,000, a
-    PPO step beside one other busy process took 55 s instead of 3 on two cores; with 1,000 5 s, and alone no longer.
+    PPO step beside one other busy process took 55 s instead of 3 on two cores; with 1,000 5 s, and alone hardly longer.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
