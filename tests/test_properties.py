@@ -133,14 +133,19 @@ def test_no_dialogue_is_lost_or_in_two_parts(folder: Path, texts: list[str], tes
     assert counts["read"] == sum(counts[name] for name in ("kept", "merged", *dialogues.DROPPED))
 
 
+def fresh(adapter: Path, folder: Path) -> Path:
+    """The folder, with an unharmed copy of the adapter in the place of the last one."""
+    shutil.rmtree(folder, ignore_errors=True)
+    adapters.copy(adapter, folder)
+    return folder
+
+
 @thorough
 @hypothesis.given(value=VALUES, data=st.data())
 def test_whatever_an_adapters_configuration_says_is_plain_lora_or_refused(
     folder: Path, base: Path, adapter: Path, value: Any, data: Any
 ) -> None:
-    shutil.rmtree(folder / "adapter", ignore_errors=True)
-    adapters.copy(adapter, folder / "adapter")
-    path = folder / "adapter/adapter_config.json"
+    path = fresh(adapter, folder / "adapter") / "adapter_config.json"
     config = json.loads(path.read_text())
     key = data.draw(st.sampled_from(sorted(config)))
     path.write_text(json.dumps(config | {key: value}))
@@ -152,9 +157,7 @@ def test_whatever_an_adapters_configuration_says_is_plain_lora_or_refused(
 def test_an_adapter_in_which_bytes_have_changed_is_read_or_refused(
     folder: Path, base: Path, adapter: Path, place: int, put: bytes
 ) -> None:
-    shutil.rmtree(folder / "adapter", ignore_errors=True)
-    adapters.copy(adapter, folder / "adapter")
-    path = folder / "adapter/adapter_model.safetensors"
+    path = fresh(adapter, folder / "adapter") / "adapter_model.safetensors"
     content = path.read_bytes()
     path.write_bytes(content[:place] + put + content[place + len(put) :])
     outcome(lambda: adapters.check(folder / "adapter", base), folder / "adapter")
