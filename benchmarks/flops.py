@@ -43,6 +43,12 @@ def forward(shape: Shape, prompts: Sequence[int], k: int, response: int) -> dict
     }
 
 
+def encoder(lengths: Sequence[int], width: int, hidden: int, layers: int) -> int:
+    """FLOP of an encoder like RoBERTa's over texts of these lengths; of heads and embeddings nothing is counted."""
+    matrices = 4 * width * width + 2 * width * hidden  # multiply-adds a token
+    return 2 * layers * sum(n * matrices + 2 * n * n * width for n in lengths)
+
+
 def needed(once: dict[str, int]) -> int:
     """FLOP of a step's four passes, given those of one."""
     return len(PASSES) * sum(once.values())

@@ -137,12 +137,12 @@ def scoring(bench: Bench) -> Figures:
     rows = files.read_jsonl(Path("data/miniature/test.jsonl"))
     references = [row[key] for row in rows for key in sorted(row) if key.startswith("summary")]
     rng = random.Random(0)
-    random_words = shapes.texts([rng.randint(15, 60) for _ in range(bench.sizes.base_texts)], rng)
+    words = [rng.randint(15, 60) for _ in range(bench.sizes.base_texts)]
     cases = {
         "miniature": (MINIATURE / "toxicity", references[: bench.sizes.texts]),
-        "RoBERTa-base": (bench.folder / "roberta", random_words),
+        "RoBERTa-base": (bench.folder / "roberta", shapes.texts(words, rng)),
     }
-    programs = {}
+    programs = {PRODUCTS: [sys.executable, "-m", "benchmarks.gemm"]}
     for case, (classifier, texts) in cases.items():
         path = bench.folder / f"{case}.json"
         path.write_text(json.dumps(texts), encoding="utf-8")
@@ -150,7 +150,9 @@ def scoring(bench: Bench) -> Figures:
             module = [sys.executable, "-m", "benchmarks.scoring", scorer]
             programs[f"{case}, {scorer}"] = [*module, str(classifier), str(path)]
     texts_of = {case: len(texts) for case, (_, texts) in cases.items()}
-    return {"texts": texts_of, "rounds": alternating(programs, bench.pairs, "(d)")}
+    width, lengths = bench.sizes.width, [count + 1 for count in words]  # a token a word, and the end
+    flop = {"RoBERTa-base": flops.encoder(lengths, width, 4 * width, bench.sizes.layers)}
+    return {"texts": texts_of, "flop": flop, "rounds": alternating(programs, bench.pairs, "(d)")}
 
 
 SWEEPS: dict[str, list[int]] = {

@@ -73,7 +73,7 @@ def shares(part: Part, kind: str) -> list[str]:
         for name, once in part["flop"].items()
         for flop in (flops.needed(once), flops.needed(once) + flops.repeated(once))
     ]
-    return [f"{100 * value:.0f} %" for value in values]
+    return [percent(value) for value in values]
 
 
 def scoring(part: Part) -> str:
@@ -95,6 +95,22 @@ def scoring(part: Part) -> str:
         "mean score, ours",
     ]
     return markdown(head, rows)
+
+
+def scoring_limits(part: Part) -> str:
+    """Shares of the limit of (d): seconds of a classifier's products at the measured rate / seconds of ours."""
+    rounds = part["rounds"]
+    rows = [
+        [f"{case}, {kind}", giga(flop), f"{middle(rounds, PRODUCTS, kind):.1f}", percent(limit)]
+        for case, flop in part["flop"].items()
+        for kind in rounds[0][PRODUCTS]
+        for limit in [limit_share(rounds, f"{case}, ours", PRODUCTS, kind, flop)]
+    ]
+    return markdown(["", "GFLOP", "GFLOP/s", "share of ours"], rows)
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def scaling(part: Part) -> str:

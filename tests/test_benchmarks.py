@@ -48,6 +48,11 @@ def test_k_responses_cost_one_encoding_and_k_decodings() -> None:
     assert {name: four[name] / one[name] for name in one} == {name: 1 if name in shared else 4 for name in one}
 
 
+def test_flop_of_a_tiny_classifier_are_those_counted_by_hand() -> None:
+    """Width 2, hidden 3, two layers; texts of 1 and 4 tokens: 28 multiply-adds a token and 4 n² for attention, 208."""
+    assert flops.encoder([1, 4], 2, 3, 2) == 832
+
+
 ROUNDS: list[dict[str, dict[str, Any]]] = [
     {
         "TRL, 4 at once (its default)": {"seconds": theirs, "peak_gb": 4.0, "response_tokens": 64.0},
@@ -84,7 +89,14 @@ def results() -> dict[str, Any]:
         "d": {
             "noted": NOTED,
             "texts": {"miniature": 5},
-            "rounds": [{"miniature, evaluate": scored, "miniature, ours": scored | {"seconds": 2.0}}],
+            "flop": {"miniature": 10**9},
+            "rounds": [
+                {
+                    "miniature, evaluate": scored,
+                    "miniature, ours": scored | {"seconds": 2.0},
+                    PRODUCTS: {"torch.mm": 4.0},
+                }
+            ],
         },
         "e": {
             "noted": NOTED,
@@ -109,6 +121,7 @@ def test_the_page_has_the_medians_of_what_was_measured_and_nothing_of_what_was_n
     # Without the head 12 GFLOP, with it 14: 12/5, 12/10, 6/4 and 14/5, 14/10, 7/4 of the step's seconds.
     assert "| torch.mm | 1.0 | 150 % | 175 % |" in written
     assert "| miniature | 5 | 8.00 | 2.00 | 4.00 | 0.250000 | 0.250000 |" in written
+    assert "| miniature, torch.mm | 1 | 4.0 | 12 % |" in written
     assert "| 128 | 64 | 16 | 1 | 2.00 | 8.00 | 16.00 |" in written
     assert "| `aten::mm` | 1,234 | 5.00 | 25.0 % |" in written
     assert "## (b)" not in written
