@@ -45,11 +45,13 @@ leaderboard: $(READY) ## Compare the experiments that have run on the last commi
 readme: $(READY) ## Write the README's results from metrics/, and what its commands print
 	@$(IN_VENV) python -m benchmarks.readme
 
+# A file of tests is one process's, so that it makes its models once; one thread each, since the processes share the cores.
+PYTEST := OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 test: $(READY) ## Run the tests, without the slow ones
-	@$(IN_VENV) python -m pytest -m "not slow"
+	@$(IN_VENV) $(PYTEST) -m "not slow"
 
 test-slow: $(READY) ## Run the slow tests: a real S3 server, several processes
-	@$(IN_VENV) python -m pytest -m slow
+	@$(IN_VENV) $(PYTEST) -m slow
 
 N ?= 10
 soak: $(READY) ## Kill a small pipeline N times at random and finish it: make soak N=100

@@ -112,9 +112,10 @@ def await_bucket(process: subprocess.Popen[bytes], server: Server, log: Path) ->
 def free_ports() -> Iterator[int]:
     """Ports free on loopback together with the one 10000 above, where SeaweedFS listens for gRPC.
 
-    Where the search begins depends on the process, so that two test runs at once do not take the same ones.
+    Where the search begins depends on the process, and is far apart for neighbours, so that two test runs at once, or
+    two processes of one, do not take the same ones.
     """
-    first = 20000 + os.getpid() % 9000
+    first = 20000 + os.getpid() * 61 % 9000
     return (port for port in range(first, 30000) if is_free(port) and is_free(port + 10000))
 
 
