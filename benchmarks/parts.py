@@ -1,6 +1,7 @@
 """What is compared: each part's programs and what they are given. Returns raw figures, which `page` makes readable."""
 
 import json
+import os
 import random
 import sys
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from tqdm import tqdm
 
 from benchmarks import flops, shapes
 from benchmarks.rounds import Figures, alternating, measured, printed
-from detox import files, launcher
+from detox import files
 
 PRODUCTS = "matrix products"  # the program that measures the limit
 TRL_DEFAULT, TRL_AT_ONCE, TRL_NOTEBOOK = "TRL, 4 at once (its default)", "TRL, all at once", "TRL, one at a time"
@@ -187,7 +188,7 @@ def shared(bench: Bench) -> Figures:
     given = {"episodes": sizes.episodes, "mini_batch": sizes.episodes, "tokens": sizes.tokens, "k": 4, "micro_batch": 8}
     programs = {
         ONE: ours("step", bench.folder / "t5", texts, **given),
-        SEVERAL: ours("step", bench.folder / "t5", texts, **given, processes=launcher.cores()),
+        SEVERAL: ours("step", bench.folder / "t5", texts, **given, processes=os.cpu_count() or 1),
     }
     return {"episodes": sizes.episodes, "rounds": alternating(programs, bench.pairs, "(f)")}
 

@@ -20,7 +20,7 @@ from detox import params, processes
 from detox.errors import InputError
 
 SIGNAL_SECONDS = 30  # for the first rank to save its state and to end, once another has died
-FIRST_SECONDS = 5  # for the first rank to say what is wrong, before another does
+FIRST_SECONDS = 20  # for the first rank to say what is wrong, before another does
 
 Main = Callable[[], None]
 
@@ -69,7 +69,7 @@ def follow(main: Main) -> None:
 def lead(module: str, main: Main, count: int) -> None:
     """Starts the other ranks, and runs `main` as the first."""
     with tempfile.TemporaryDirectory() as folder:
-        shared = {**surroundings(count), "WORLD_SIZE": str(count), processes.STORE: f"{folder}/store"}
+        shared = {**surroundings(), "WORLD_SIZE": str(count), processes.STORE: f"{folder}/store"}
         with accompanied([sys.executable, "-m", module, *sys.argv[1:]], shared, count):
             os.environ.update(shared, RANK="0", LOCAL_RANK="0")
             join(main)
@@ -106,24 +106,24 @@ def accompanied(command: list[str], environment: dict[str, str], count: int) -> 
     finally:
         over.set()
         for other in others.values():
-            other.terminate()
+            other.kill()  # it has nothing to save
             other.wait()
 
 
 def accelerate(stage: str, count: int) -> None:
     """Has `accelerate launch` start all ranks, from within this process, so that they end with it."""
     os.environ.setdefault("LOGLEVEL", "CRITICAL")  # of torchrun, before it is loaded: it logs what is said below
+    import torch
     from accelerate.commands.launch import launch_command, launch_command_parser
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    environment = surroundings(count)
     # What accelerate calls several GPUs is several processes by torchrun, on a CPU as well.
     options = f"--multi_gpu --num_machines=1 --num_processes={count} --main_process_port=0 --mixed_precision=no"
-    threads = f"--dynamo_backend=no --num_cpu_threads_per_process={environment['OMP_NUM_THREADS']}"
+    threads = f"--dynamo_backend=no --num_cpu_threads_per_process={torch.get_num_threads()}"
     arguments = launch_command_parser().parse_args(f"{options} {threads} --module stages.{stage}".split())
     with processes.ending_with_parent():
-        os.environ.update(environment, **{processes.PARENT: str(os.getpid())})
+        os.environ.update(surroundings(), **{processes.PARENT: str(os.getpid())})
         try:
             launch_command(arguments)
         except SignalException as stop:
@@ -135,28 +135,19 @@ def accelerate(stage: str, count: int) -> None:
             raise InputError(ended(rank, failure.exitcode)) from error
 
 
-def surroundings(count: int) -> dict[str, str]:
-    """Environment variables of each rank: its share of the threads, a network that does not leave the machine.
+def surroundings() -> dict[str, str]:
+    """Environment variables of ranks: they share threads, and a network that does not leave the machine.
 
-    And no log of gloo, which says of every rank that another has ended.
+    Gloo does not log, since every rank would say that another has ended.
     """
-    loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
-    share = {"OMP_NUM_THREADS": str(max(1, cores() // count)), processes.THREADS: str(cores())}
-    return {"GLOO_SOCKET_IFNAME": loopback, "TORCH_CPP_LOG_LEVEL": "FATAL", **share}
-
-
-def cores() -> int:
-    """The threads that one process alone would take."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    if given.isdigit():
-        return int(given)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    loopback = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), "lo")
+    return {processes.SHARE: "", "GLOO_SOCKET_IFNAME": loopback, "TORCH_CPP_LOG_LEVEL": "FATAL"}
 
 
 def ended(rank: int, code: int) -> str:
     """What is said of a rank that has ended before its time, by its exit code or minus the signal that killed it."""
     how = f"ended with exit code {code}" if code > 0 else f"was killed by {signal.Signals(-code).name}"
     return (
-        f"rank {rank} {how}, and so all have ended: see what it says above, if anything; where memory ran out lower "
-        "compute.processes; run this again to go on from the last state"
+        f"rank {rank} {how}, and so all have ended: see above what it has said, if anything; lower compute.processes "
+        "if memory ran out; run this again to go on from the last state"
     )

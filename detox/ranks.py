@@ -32,8 +32,9 @@ def joined() -> Iterator[None]:
     """
     store = os.environ.get(processes.STORE)
     number, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    if (share := os.environ.get("OMP_NUM_THREADS", "")).isdigit():
-        torch.set_num_threads(int(share))  # torch may have been loaded before the share was known
+    if processes.SHARE in os.environ:
+        os.environ[processes.SHARE] = str(torch.get_num_threads())
+        torch.set_num_threads(max(1, torch.get_num_threads() // count))
     where = store and f"file://{store}"
     _exchange(lambda: dist.init_process_group("gloo", init_method=where, rank=number, world_size=count))
     try:
@@ -55,8 +56,14 @@ def size() -> int:
 
 
 def threads() -> int:
-    """Of all ranks together: what one process alone would have, where the stage has started the others."""
-    return int(os.environ.get(processes.THREADS) or size() * torch.get_num_threads())
+    """Of all ranks together: what one process alone would have, where they share it."""
+    return int(os.environ.get(processes.SHARE) or size() * torch.get_num_threads())
+
+
+def meet(step: int) -> None:
+    """Raises RuntimeError unless all ranks are about to take the same step: they would mix what they know of two."""
+    if size() > 1 and len(steps := set(_agree(step))) > 1:
+        raise RuntimeError(f"ranks are at different steps: {sorted(steps)}")
 
 
 def dealt(items: Iterable[Item]) -> list[Item]:

@@ -70,6 +70,7 @@ def train(
     state, k = state or TrainState(policy, p), p.samples_per_prompt
     todo = islice(batches(len(dialogues), p.batch_size // k, seed), state.step, p.steps)
     for step, batch in enumerate(todo, start=state.step + 1):
+        ranks.meet(step)
         # 1. Sample k summaries of each dialogue and score them.
         own = share([dialogues[i] for i in batch])
         part = collect(

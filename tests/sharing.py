@@ -17,7 +17,7 @@ def in_ranks(count: int, run: Callable[[], Any]) -> list[Any]:
     with TemporaryDirectory() as folder:
 
         def one(rank: int) -> None:
-            os.environ.update(launcher.surroundings(count), RANK=str(rank), WORLD_SIZE=str(count))
+            os.environ.update(launcher.surroundings(), RANK=str(rank), WORLD_SIZE=str(count))
             os.environ[processes.STORE] = f"{folder}/store"
             with ranks.joined():
                 Path(folder, str(rank)).write_text(json.dumps(run()))

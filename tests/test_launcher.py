@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,20 +23,19 @@ from torch.testing import assert_close
 pytest_plugins = ["models", "projects"]
 pytestmark = pytest.mark.slow
 
-LONG = PPO | {"steps": 60, "checkpoint_every": 1, "kl_limit": 1e6}
+LONG = PPO | {"steps": 30, "checkpoint_every": 1, "kl_limit": 1e6}
 PYTHON = [sys.executable, "-m"]
 LAUNCH = f"accelerate launch --config_file {ROOT / 'accelerate.yaml'} --num_processes 2 -m".split()
 
 
 @pytest.fixture(autouse=True)
 def project(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The test stands in the project's root, whose stages may be started, with two threads to share."""
+    """The test stands in the project's root, whose stages may be started; nothing is unfinished after it."""
     monkeypatch.chdir(finished)
-    for name, value in {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2"}.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     write_params()
     yield
-    assert not list(Path(".resume").rglob("*"))
+    shutil.rmtree(".resume", ignore_errors=True)
 
 
 def told(launcher: str, processes: int, **sections: Any) -> None:
@@ -60,8 +60,8 @@ def children(process: int) -> list[int]:
 
 
 def comes(condition: Callable[[], object]) -> bool:
-    """Whether this comes true; a minute is given to it."""
-    deadline = time.monotonic() + 60
+    """Whether this comes true; three minutes are given to it."""
+    deadline = time.monotonic() + 180
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)
     return bool(condition())
@@ -84,57 +84,56 @@ def weights() -> dict[str, Any]:
     return load_file(Path("models/ppo/adapter_model.safetensors"))
 
 
-@pytest.mark.parametrize(("command", "launcher"), [(PYTHON, "python"), (PYTHON, "accelerate"), (LAUNCH, "python")])
-def test_two_processes_train_and_summarise_as_one_does_but_for_rounding(command: list[str], launcher: str) -> None:
-    told("python", 1)
-    finish("train_ppo")
-    finish("summarize")
+def test_two_processes_train_and_summarise_as_one_does_but_for_rounding() -> None:
     alone, adapter, summaries = rows(), weights(), contents("data/summaries")
-    told(launcher, 2)
-    printed = finish("train_ppo", command)
-    assert printed.count("PPO: 100%") == 1, "the first rank alone has a progress bar"
+    told("python", 2)
+    assert finish("train_ppo").count(" 0/2 [00:00<?, ?it/s]") == 1, "the first rank alone has a progress bar"
     for row, other in zip(rows(), alone, strict=True):
         assert row == pytest.approx(other, abs=1e-4)
     assert_close(weights(), adapter, rtol=0, atol=1e-3)
     assert names("metrics") == {"adapter.json", "train.csv", "train.json"}
-    finish("summarize", command)
+    finish("summarize")
     assert contents("data/summaries").keys() == summaries.keys()
     for name in ("data/summaries/sft.jsonl", "data/summaries/stress.jsonl"):
         assert contents("data/summaries")[name] == summaries[name]
+    assert not Path(".resume").exists()
 
 
-@pytest.mark.parametrize("launcher", ["python", "accelerate"])
-@pytest.mark.parametrize(("killed", "counts"), [(1, (2, 1)), (2, (3, 2))])
+def test_accelerate_launch_starts_a_stage_too() -> None:
+    alone = rows()
+    finish("train_ppo", LAUNCH)
+    for row, other in zip(rows(), alone, strict=True):
+        assert row == pytest.approx(other, abs=1e-4)
+
+
+@pytest.mark.parametrize(("launcher", "count", "killed", "then"), [("python", 3, 2, 1), ("accelerate", 2, 1, 3)])
 def test_a_rank_that_is_killed_ends_all_by_name_and_another_number_of_them_goes_on(
-    launcher: str, killed: int, counts: tuple[int, int]
+    launcher: str, count: int, killed: int, then: int
 ) -> None:
-    told("python", 1, ppo=LONG)
-    finish("train_ppo")
-    whole = rows()
-    told(launcher, counts[0], ppo=LONG)
+    told(launcher, count, ppo=LONG)
     with begun("train_ppo") as process:
         assert comes(lambda: list(Path(".resume").rglob("step_*/manifest.json")))
         ranks = children(process.pid)
-        victim = ranks[killed - 1 if launcher == "python" else killed]
-        os.kill(victim, signal.SIGKILL)
+        os.kill(ranks[killed - (launcher == "python")], signal.SIGKILL)
         death = time.monotonic()
         printed, _ = process.communicate()
     assert time.monotonic() - death < 60
     assert process.returncode == 1
-    assert f"error: rank {killed} was killed by SIGKILL, and so all have ended: " in printed
+    assert [line for line in printed.splitlines() if line.startswith("error: ")] == [
+        f"error: rank {killed} was killed by SIGKILL, and so all have ended: see above what it has said, if anything; "
+        "lower compute.processes if memory ran out; run this again to go on from the last state"
+    ]
     assert "Traceback" not in printed
     assert not [rank for rank in ranks if is_there(rank)]
     steps = int(max(path.name for path in Path(".resume").rglob("step_*"))[5:])
-    told("python", counts[1], ppo=LONG)
-    printed = finish("train_ppo")
-    assert int(re.findall(r"(\d+)/60", printed)[0]) >= steps > 0, "it goes on from the last state"
-    assert len(rows()) == len(whole) == 60
-    for row, other in zip(rows()[:5], whole[:5], strict=True):
-        assert row == pytest.approx(other, abs=1e-4)
+    told("python", then, ppo=LONG)
+    begun_at = int(re.findall(r"(\d+)/30", finish("train_ppo"))[0])
+    assert begun_at == steps > 0
+    assert len(rows()) == 30
+    assert not Path(".resume").exists()
 
 
-@pytest.mark.parametrize("launcher", ["python", "accelerate"])
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(("launcher", "number"), [("python", signal.SIGKILL), ("accelerate", signal.SIGTERM)])
 def test_all_ranks_end_with_the_process_that_was_started(launcher: str, number: int) -> None:
     told(launcher, 2, ppo=LONG)
     with begun("train_ppo") as process:
@@ -144,8 +143,6 @@ def test_all_ranks_end_with_the_process_that_was_started(launcher: str, number: 
         process.wait()
         assert comes(lambda: not any(is_there(rank) for rank in ranks))
     assert process.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 143)
-    told("python", 1, ppo=LONG)
-    finish("train_ppo")
 
 
 @pytest.mark.parametrize("launcher", ["python", "accelerate"])

@@ -4,7 +4,9 @@ import pytest
 import torch
 from sharing import in_ranks
 
-from detox import memory, processes, ranks
+from detox import memory, ranks
+
+pytest_plugins = ["models"]
 
 COUNTS = [1, 2, 3]
 
@@ -62,6 +64,16 @@ def test_a_rank_that_runs_out_of_memory_has_it_raised_in_those_that_wait_for_it_
     assert in_ranks(3, run) == [[elsewhere, *"012"], ["", *"012"], [elsewhere, *"012"]]
 
 
+def test_ranks_at_different_steps_do_not_go_on() -> None:
+    def run() -> bool:
+        ranks.meet(4)
+        with pytest.raises(RuntimeError, match=r"^ranks are at different steps: \[4, 5\]$"):
+            ranks.meet(4 + ranks.rank())
+        return True
+
+    assert in_ranks(2, run) == [True, True]
+
+
 def test_one_process_alone_is_the_first_of_one_and_keeps_what_it_has() -> None:
     tensor = torch.tensor([1.0])
     ranks.add_up([tensor])
@@ -69,10 +81,12 @@ def test_one_process_alone_is_the_first_of_one_and_keeps_what_it_has() -> None:
     assert (ranks.rank(), ranks.size(), ranks.gathered(b"x"), tensor.item()) == (0, 1, [b"x"], 1.0)
 
 
-def test_the_threads_of_all_ranks_together_are_those_that_one_process_would_have(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    assert in_ranks(3, lambda: ranks.threads()) == [7] * 3
-    monkeypatch.delenv(processes.THREADS, raising=False)
-    assert ranks.threads() == torch.get_num_threads()
+def test_ranks_share_the_threads_that_one_process_would_have() -> None:
+    """7 // 3 = 2; the first number is of all together."""
+    torch.set_num_threads(7)
+    try:
+        shares = in_ranks(3, lambda: [ranks.threads(), torch.get_num_threads()])
+    finally:
+        torch.set_num_threads(1)
+    assert shares == [[7, 2]] * 3
+    assert ranks.threads() == 1
