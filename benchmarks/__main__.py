@@ -54,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         "python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--pairs", type=positive, default=5, help="rounds of (a) to (d) (default: 5)")
+    parser.add_argument("--pairs", type=positive, default=5, help="rounds of (a) to (d) and (f) (default: 5)")
     parser.add_argument("--only", type=chosen, default=list(PARTS), help=f"parts to measure: some of {','.join(PARTS)}")
     parser.add_argument(
         "--trl-python", default=TRL_PYTHON, help=f"Python of an environment with TRL (default: {TRL_PYTHON})"

@@ -1,6 +1,7 @@
 """What is compared: each part's programs and what they are given. Returns raw figures, which `page` makes readable."""
 
 import json
+import os
 import random
 import sys
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from detox import files
 
 PRODUCTS = "matrix products"  # the program that measures the limit
 TRL_DEFAULT, TRL_AT_ONCE, TRL_NOTEBOOK = "TRL, 4 at once (its default)", "TRL, all at once", "TRL, one at a time"
+ONE, SEVERAL = "one process", "one process a core"
 MINIATURE = Path("models/miniature")
 
 
@@ -182,6 +184,17 @@ def point(bench: Bench, sizes: dict[str, int]) -> Figures:
     return sizes | measured(ours("step", bench.folder / "cut", texts, **given)) | {"flop": flop * len(flops.PASSES)}
 
 
+def shared(bench: Bench) -> Figures:
+    """(f) A step on a T5 of base size in one process, and in as many as the machine has cores."""
+    sizes, texts = bench.sizes, bench.prompts(bench.sizes.episodes // 4)[0]
+    given = {"episodes": sizes.episodes, "mini_batch": sizes.episodes, "tokens": sizes.tokens, "k": 4, "micro_batch": 8}
+    programs = {
+        ONE: ours("step", bench.folder / "t5", texts, **given),
+        SEVERAL: ours("step", bench.folder / "t5", texts, **given, processes=os.cpu_count() or 1),
+    }
+    return {"episodes": sizes.episodes, "rounds": alternating(programs, bench.pairs, "(f)")}
+
+
 def profiled(bench: Bench) -> Figures:
     """Where the time of a step of (a) at k = 1 goes."""
     texts, _ = bench.prompts(bench.sizes.episodes)
@@ -195,6 +208,7 @@ PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "c": miniature,
     "d": scoring,
     "e": scaling,
+    "f": shared,
     "profile": profiled,
 }
 WITH_TRL = {"a", "b", "c"}

@@ -1,7 +1,8 @@
-"""Time PPO steps of this project, one process a measurement; prints a line of JSON."""
+"""Time PPO steps of this project, in a process or several; prints a line of JSON."""
 
 import argparse
 import json
+import os
 import resource
 import time
 from collections.abc import Iterator
@@ -12,13 +13,22 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer
 
-from detox import params, trainer
+from detox import launcher, params, ranks, trainer
 from detox.policy import Policy
 from detox.rewards import Classifier
 from detox.train_stats import StepStats
 from stages import keep_freed_memory
 
-SIZES = {"episodes": 16, "mini-batch": 4, "micro-batch": 2, "k": 1, "tokens": 64, "steps": 1, "warm-up": 0}
+SIZES = {
+    "episodes": 16,
+    "mini-batch": 4,
+    "micro-batch": 2,
+    "k": 1,
+    "tokens": 64,
+    "steps": 1,
+    "warm-up": 0,
+    "processes": 1,
+}
 
 
 class NoReward(Classifier):
@@ -45,7 +55,9 @@ def settings(episodes: int, mini_batch: int, micro_batch: int, k: int, tokens: i
     return params.Ppo(**{**vars(params.load(params.Ppo)), **changed})
 
 
-def prepared(base: Path, adapter: Path, texts: Path, steps: int, warm_up: int, **sizes: int) -> Iterator[StepStats]:
+def prepared(
+    base: Path, adapter: Path, texts: Path, steps: int, warm_up: int, processes: int = 1, **sizes: int
+) -> Iterator[StepStats]:
     """The steps, of which those of the warm-up have been taken; no dialogue is sampled in two of them."""
     keep_freed_memory()
     p = settings(steps=warm_up + steps, **sizes)
@@ -68,14 +80,26 @@ def arguments(module: str, description: str | None) -> dict[str, Any]:
     return vars(parser.parse_args())
 
 
-def main() -> None:
-    told = arguments("step", __doc__)
+def measure(told: dict[str, Any]) -> None:
+    """Measures from when all ranks are ready; the peak of the memory is that of the first one."""
     steps = prepared(**told)
+    ranks.gathered(b"ready")
     start = time.perf_counter()
     tokens = [row.response_tokens for row in steps]
     seconds = (time.perf_counter() - start) / told["steps"]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(json.dumps({"seconds": seconds, "peak_gb": peak, "response_tokens": sum(tokens) / len(tokens)}))
+    if ranks.rank() == 0:
+        print(json.dumps({"seconds": seconds, "peak_gb": peak, "response_tokens": sum(tokens) / len(tokens)}))
+
+
+def main() -> None:
+    told = arguments("step", __doc__)
+    if "RANK" in os.environ:
+        launcher.follow(lambda: measure(told))
+    elif told["processes"] == 1:
+        measure(told)
+    else:
+        launcher.lead("benchmarks.step", lambda: measure(told), told["processes"])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks import flops
-from benchmarks.parts import PRODUCTS, SWEEPS
+from benchmarks.parts import ONE, PRODUCTS, SWEEPS
 from benchmarks.rounds import faster, limit_share, middle
 
 Part = Mapping[str, Any]
@@ -122,6 +122,16 @@ def scaling(part: Part) -> str:
         bounds = [f"{limit(point, speed):.2f}" for speed in part[PRODUCTS].values()]
         rows.append([*(str(point[name]) for name in SWEEPS), f"{point['seconds']:.2f}", f"{rate:.2f}", *bounds])
     return markdown(head, rows)
+
+
+def sharing(part: Part) -> str:
+    """(f): a row for each number of processes."""
+    rows = []
+    for name in part["rounds"][0]:
+        seconds, peak = (middle(part["rounds"], name, key) for key in ("seconds", "peak_gb"))
+        times = faster(part["rounds"], name, ONE)
+        rows.append([name, f"{seconds:.2f}", f"{part['episodes'] / seconds:.3f}", f"{times:.2f}", f"{peak:.2f}"])
+    return markdown(["", "s a step", "episodes/s", f"times {ONE}", "peak GB of the first"], rows)
 
 
 def limit(point: Mapping[str, Any], speed: float) -> float:

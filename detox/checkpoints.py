@@ -11,7 +11,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from detox import files, processes, sources
+from detox import files, processes, ranks, sources
 
 TENSORS, RECORD, MANIFEST = "state.safetensors", "state.json", "manifest.json"
 KEPT = 2
@@ -41,11 +41,14 @@ class Damaged(Exception):
 
 
 class Run:
-    """A run of a stage: `state` is what an interrupted one has left; `keep` is called with the state of every step."""
+    """A run of a stage: `state` is what an interrupted one has left; `keep` is called with the state of every step.
+
+    Of several ranks the first reads and writes; what it has read is the state of all.
+    """
 
     def __init__(self, area: Path, every: int):
         self.area, self.every = area, every
-        self.state = self._last = newest(area)
+        self.state = self._last = shared(None if ranks.rank() else newest(area))
         self._written = self.state and self.state.step
 
     def keep(self, state: State) -> None:
@@ -56,7 +59,7 @@ class Run:
 
     def write(self) -> None:
         """Writes the latest state unless that has been done."""
-        if self._last and self._last.step != self._written:
+        if ranks.rank() == 0 and self._last and self._last.step != self._written:
             write(self.area, self._last)
             self._written = self._last.step
 
@@ -68,20 +71,23 @@ def resumable(stage: str, settings: Sequence[Any], inputs: Sequence[Path], every
     Raises InputError if another process is at this very run.
     """
     area = Path(os.environ.get("DVC_ROOT", ""), ".resume", stage, fingerprint(settings, inputs))
-    with processes.locked(area, f"{stage} with the same parameters and inputs"):
+    what = f"{stage} with the same parameters and inputs"
+    with nullcontext() if ranks.rank() else processes.locked(area, what):
         run = Run(area, every)
         try:
             yield run
         except BaseException:
             run.write()
             raise
-        files.remove(area)
+        if ranks.rank() == 0:
+            files.remove(area)
 
 
 def fingerprint(settings: Sequence[Any], inputs: Sequence[Path]) -> str:
     """Of parameters, inputs, the project's loaded code, libraries, processor and threads: all that decides a result.
 
-    It depends on no path outside the working directory, so it is the same in a copy of the repository.
+    It depends on no path outside the working directory, so it is the same in a copy of the repository; nor on how many
+    processes share the threads, though rounding does, so that a run may go on in more of them, or in fewer.
     """
     digest = hashlib.sha256(repr((settings, environment())).encode())
     loaded = {Path(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
@@ -95,8 +101,18 @@ def fingerprint(settings: Sequence[Any], inputs: Sequence[Path]) -> str:
 def environment() -> list[str]:
     """On what else the bytes of a result depend."""
     libraries = [f"{name} {version(name)}" for name in LIBRARIES]
-    processor = [platform.machine(), torch.backends.cpu.get_cpu_capability(), f"{torch.get_num_threads()} threads"]
+    processor = [platform.machine(), torch.backends.cpu.get_cpu_capability(), f"{ranks.threads()} threads"]
     return [sys.version, *libraries, *processor]
+
+
+def shared(state: State | None) -> State | None:
+    """What the first rank holds, in all of them; the others hold nothing."""
+    if ranks.size() == 1:
+        return state
+    record = json.dumps(state and (state.step, state.record)).encode()
+    record, tensors = (ranks.gathered(each)[0] for each in (record, save(state.tensors) if state else b""))
+    step, values = json.loads(record) or (0, {})
+    return State(step, values, load(tensors)) if tensors else None
 
 
 def sha256(content: bytes) -> str:

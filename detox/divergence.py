@@ -6,7 +6,7 @@ from safetensors.torch import save
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from detox import files, prompts
+from detox import files, prompts, ranks
 from detox.errors import InputError
 from detox.rollouts import Rollout
 
@@ -36,7 +36,14 @@ def check_gradient(norm: Tensor, rollout: Rollout) -> None:
 
 def report(error: Diverged, step: int, folder: Path, tokenizer: PreTrainedTokenizerBase) -> InputError:
     """Saves the batch, batch.safetensors for its numbers and batch.jsonl for its texts, and says where it is."""
-    batch = error.rollout
+    if ranks.rank() == 0:
+        save_batch(error.rollout, folder, tokenizer)
+    remedy = "lower ppo.learning_rate or raise ppo.kl_coef"
+    return InputError(f"PPO step {step} diverged: {error}: see its batch in {folder}; {remedy}")
+
+
+def save_batch(batch: Rollout, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+    """What a rollout holds, in numbers and in texts."""
     dialogues = prompts.decode(tokenizer, batch.prompt_ids, batch.prompt_mask)
     summaries = prompts.decode(tokenizer, batch.response_ids, batch.response_mask)
     k = len(summaries) // len(dialogues)
@@ -45,5 +52,3 @@ def report(error: Diverged, step: int, folder: Path, tokenizer: PreTrainedTokeni
         (new / "batch.safetensors").write_bytes(save(batch._asdict()))
         rows = [{"prompt": dialogues[row // k], "summary": summary} for row, summary in enumerate(summaries)]
         files.write_jsonl(new / "batch.jsonl", rows)
-    remedy = "lower ppo.learning_rate or raise ppo.kl_coef"
-    return InputError(f"PPO step {step} diverged: {error}: see its batch in {folder}; {remedy}")

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from detox import params
+from detox import params, ranks
 from detox.errors import InputError
 from detox.train_state import TrainState
 from detox.train_stats import StepStats
@@ -14,6 +14,8 @@ def sparing(
     train: Callable[[params.Ppo], Iterator[StepStats]], p: params.Ppo, state: TrainState
 ) -> Iterator[StepStats]:
     """The steps of `train(p)`. One that runs out of memory begins again with half the micro-batch, as do all after it.
+
+    So it does in every rank where it is one of them that runs out.
 
     Raises InputError if a single prompt does not fit.
     """
@@ -27,9 +29,11 @@ def sparing(
         except (MemoryError, RuntimeError) as error:
             if not exhausted(error):
                 raise
+            ranks.tell(error)
             p = halved(p)
         smaller = f"step {done.step + 1} again with {p.micro_batch_size} episodes at once"
-        print(f"warning: out of memory: {smaller}", file=sys.stderr)
+        if ranks.rank() == 0:
+            print(f"warning: out of memory: {smaller}", file=sys.stderr)
         state.restore(done)
 
 

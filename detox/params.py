@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import MutableMapping
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
@@ -229,6 +229,14 @@ class Rivals:
     pool: Annotated[int, Field(strict=True, ge=2)]
     scales: list[Positive]
     bad_words: Text
+
+
+@dataclass(frozen=True, config=STRICT)
+class Compute:
+    """In how many processes the stages that run the language model share their work, and what starts them."""
+
+    launcher: Literal["python", "accelerate"]
+    processes: Count
 
 
 @dataclass(frozen=True, config=STRICT)

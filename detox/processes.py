@@ -13,6 +13,9 @@ from detox.errors import InputError
 
 STOPS = (signal.SIGTERM, signal.SIGHUP)  # HUP: the terminal was closed
 POLL_SECONDS = 0.2
+# Environment variables of a process that detox.launcher starts: who started it, the file where ranks meet, and that
+# they are to share the threads that each of them would take.
+PARENT, STORE, SHARE = "DETOX_PARENT", "DETOX_STORE", "DETOX_SHARE"
 
 
 @contextmanager
@@ -44,7 +47,11 @@ def ending_with_parent() -> Iterator[None]:
     not used: it means the thread that started the process, and there is nothing like it on macOS.
     """
     parent = os.getppid()
-    if "DVC_STAGE" in os.environ and _session(parent) != os.getsid(0):  # DVC died before this line
+    if PARENT in os.environ:
+        orphan = parent != int(os.environ[PARENT])
+    else:
+        orphan = "DVC_STAGE" in os.environ and _session(parent) != os.getsid(0)
+    if orphan:  # DVC, or who else has started this process, died before this line
         raise SystemExit(128 + signal.SIGTERM)
 
     left = threading.Event()

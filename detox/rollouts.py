@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from safetensors.torch import load, save
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from detox import ppo, prompts
+from detox import ppo, prompts, ranks
 from detox.policy import Policy
 from detox.rewards import Classifier
 
@@ -27,10 +28,14 @@ class Rollout(NamedTuple):
     scores: Tensor  # [batch] what the episode earns: clipped margin, less the penalty for a missing end
     truncated: Tensor  # [batch] bool: cut by max_new_tokens before it ended
 
+    @property
+    def k(self) -> int:
+        """Episodes of a prompt."""
+        return len(self.response_ids) // len(self.prompt_ids)
+
     def episodes(self, prompts: Tensor) -> Tensor:
         """The numbers of the episodes of the prompts with these numbers."""
-        k = len(self.response_ids) // len(self.prompt_ids)
-        return (prompts[:, None] * k + torch.arange(k)).flatten()
+        return (prompts[:, None] * self.k + torch.arange(self.k)).flatten()
 
     def by_length(self, prompts: Tensor, size: int) -> tuple[Tensor, ...]:
         """These prompts' numbers, shortest first, in parts of `size`: little of each part is padding."""
@@ -109,3 +114,28 @@ def compare(policy: Policy, rollout: Rollout, states: Tensor, prompts: Tensor) -
     rollout.ref_logprobs[index, :width] = reference.logprobs
     rollout.ref_states[index, :width] = reference.states * mask[:, :, None]
     rollout.kl[index, :width] = torch.zeros_like(part.kl).masked_scatter(mask, kl)
+
+
+def united(part: Rollout, numbers: Sequence[int]) -> Rollout:
+    """The rollout of all ranks, the same in each; this one's part has the prompts with these numbers, in order."""
+    if ranks.size() == 1:
+        return part
+    tensors = {name: tensor.contiguous() for name, tensor in part._asdict().items()}
+    parts = [load(content) for content in ranks.gathered(save(tensors | {"numbers": torch.tensor(numbers)}))]
+    prompts = torch.cat([each.pop("numbers") for each in parts]).argsort()
+    whole = Rollout(**{name: stacked([each[name] for each in parts]) for name in tensors})
+    episodes = whole.episodes(prompts)
+    return Rollout(
+        *(tensor[prompts if name.startswith("prompt") else episodes] for name, tensor in whole._asdict().items())
+    )
+
+
+def stacked(parts: Sequence[Tensor]) -> Tensor:
+    """`[rows …]` of each, one below the other, padded with 0 on the right to the widest."""
+    if parts[0].dim() == 1:
+        return torch.cat(list(parts))
+    widest = max(part.shape[1] for part in parts)
+    padded = [part.new_zeros(len(part), widest, *part.shape[2:]) for part in parts]
+    for wide, part in zip(padded, parts, strict=True):
+        wide[:, : part.shape[1]] = part
+    return torch.cat(padded)

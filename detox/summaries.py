@@ -1,11 +1,12 @@
 """Dialogues → summaries: the most probable one, and draws at temperature 1; and which dialogues are hard."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
-from detox import prompts
+from detox import prompts, ranks
 from detox.dialogues import Dialogue
 from detox.policy import Policy
 from detox.sampling import seed_of
@@ -27,16 +28,26 @@ def draw(
     """One summary of each dialogue for each key: of dialogue i a sample that depends on (key, i) alone.
 
     For None it is the most probable summary, token by token. All summaries of a dialogue share its encoding. Yields
-    batches, summaries by the dialogue's number, without those that are in `done` already.
+    batches, summaries by the dialogue's number, without those that are in `done` already. Ranks share each batch, so
+    that a run which goes on in more or fewer of them has the same batches.
     """
     for rows in by_length(dialogues, max(1, batch_size // len(keys)), f"{len(keys)} summaries each"):
         if rows[0] in done:
             continue
-        texts = [prompts.prompt(dialogues[row]) for row in rows]
-        seeds = [None if key is None else seed_of(*key, row) for row in rows for key in keys]
-        sample = policy.sample(*prompts.encode(tokenizer, texts, max_prompt_tokens), seeds, max_new_tokens)
-        decoded = prompts.decode(tokenizer, sample.ids, sample.mask)
-        yield {row: decoded[place * len(keys) : (place + 1) * len(keys)] for place, row in enumerate(rows)}
+        drawn: dict[int, list[str]] = {}
+        if own := ranks.dealt(rows):
+            texts = [prompts.prompt(dialogues[row]) for row in own]
+            seeds = [None if key is None else seed_of(*key, row) for row in own for key in keys]
+            sample = policy.sample(*prompts.encode(tokenizer, texts, max_prompt_tokens), seeds, max_new_tokens)
+            decoded = prompts.decode(tokenizer, sample.ids, sample.mask)
+            drawn = {row: decoded[place * len(keys) : (place + 1) * len(keys)] for place, row in enumerate(own)}
+        yield united(drawn)
+
+
+def united(drawn: dict[int, list[str]]) -> dict[int, list[str]]:
+    """What all ranks have drawn, the same in each."""
+    parts = ranks.gathered(json.dumps(list(drawn.items())).encode())
+    return {row: texts for part in parts for row, texts in json.loads(part)}
 
 
 def in_order(batches: Iterable[Mapping[int, list[str]]]) -> list[list[str]]:

@@ -1,11 +1,13 @@
 """What a PPO step did, in numbers: a row of metrics/train.csv, and the whole run in metrics/train.json."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Self
 
 from torch import Tensor
 
-from detox import ppo
+from detox import ppo, ranks
 from detox.rollouts import Rollout
 
 
@@ -40,6 +42,15 @@ class UpdateStats:
     entropy: float = 0.0
     ratio_error: float = 0.0
     optimizer_steps: int = 0
+
+    def united(self) -> Self:
+        """Those of all ranks, the same in each."""
+        if ranks.size() == 1:
+            return self
+        parts = [json.loads(part) for part in ranks.gathered(json.dumps(asdict(self)).encode())]
+        sums = {name: sum(part[name] for part in parts) for name in parts[0]}
+        largest = max(part["ratio_error"] for part in parts)
+        return type(self)(**{**sums, "ratio_error": largest, "optimizer_steps": self.optimizer_steps})
 
 
 def step_stats(step: int, rollout: Rollout, returns: Tensor, kl_coef: float, stats: UpdateStats) -> StepStats:

@@ -2,6 +2,9 @@
 
 Where it departs from TRL 0.11.4's PPOTrainer: the reference is the starting adapter, the first token counts, there is
 no dropout, rollout log-probabilities come from decoding itself, and losses are token sums over an optimiser batch.
+
+Several processes (detox.ranks) share the prompts of a rollout and the micro-batches of an update; each knows the whole
+rollout, and all take the same optimiser step on the sum of their gradients. So a step is what one process makes of it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,10 +16,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from detox import divergence, params, ppo
+from detox import divergence, params, ppo, ranks
+from detox.errors import InputError
 from detox.policy import Policy
 from detox.rewards import Classifier
-from detox.rollouts import Rollout, collect
+from detox.rollouts import Rollout, collect, united
 from detox.sampling import seed_of
 from detox.train_state import TrainState
 from detox.train_stats import StepStats, UpdateStats, step_stats
@@ -58,23 +62,30 @@ def train(
     seed: int,
     state: TrainState | None = None,
 ) -> Iterator[StepStats]:
-    """Trains the policy in place to `p.steps` steps, from the first or from where `state` stands, which it moves on."""
-    state = state or TrainState(policy, p)
-    todo = islice(batches(len(dialogues), p.batch_size // p.samples_per_prompt, seed), state.step, p.steps)
+    """Trains the policy in place to `p.steps` steps, from the first or from where `state` stands, which it moves on.
+
+    Raises InputError if a rank would have no prompt, and Diverged.
+    """
+    check_ranks(p)
+    state, k = state or TrainState(policy, p), p.samples_per_prompt
+    todo = islice(batches(len(dialogues), p.batch_size // k, seed), state.step, p.steps)
     for step, batch in enumerate(todo, start=state.step + 1):
+        ranks.meet(step)
         # 1. Sample k summaries of each dialogue and score them.
-        rollout = collect(
+        own = share([dialogues[i] for i in batch])
+        part = collect(
             policy,
             reward,
             tokenizer,
-            [dialogues[i] for i in batch],
-            seeds=[seed_of(seed, EPISODES, step, episode) for episode in range(p.batch_size)],
+            [dialogues[batch[place]] for place in own],
+            seeds=[seed_of(seed, EPISODES, step, place * k + j) for place in own for j in range(k)],
             micro_batch_size=p.micro_batch_size,
             max_prompt_tokens=max_prompt_tokens,
             max_new_tokens=p.max_new_tokens,
             score_clip=p.score_clip,
             missing_eos_penalty=p.missing_eos_penalty,
         )
+        rollout = united(part, own)
         divergence.check_rollout(rollout, p.kl_limit)
         mask = rollout.response_mask
         # 2. Charge every token for the distance from the reference that it leads to.
@@ -90,6 +101,21 @@ def train(
         yield row
 
 
+def check_ranks(p: params.Ppo) -> None:
+    """Raises InputError unless every rank has a prompt of a rollout."""
+    prompts = p.batch_size // p.samples_per_prompt
+    if ranks.size() > prompts:
+        raise InputError(
+            f"compute.processes is {ranks.size()}, but a rollout has {prompts} prompt(s), "
+            "ppo.batch_size / ppo.samples_per_prompt: lower it"
+        )
+
+
+def share(texts: Sequence[str]) -> list[int]:
+    """The numbers of those texts that are this rank's, which together are about as long as any other's."""
+    return sorted(ranks.dealt(sorted(range(len(texts)), key=lambda place: len(texts[place]))))
+
+
 def update(
     policy: Policy,
     optimizer: torch.optim.Optimizer,
@@ -100,7 +126,8 @@ def update(
 ) -> UpdateStats:
     """`p.epochs` passes over the rollout in random mini-batches, one optimiser step each.
 
-    A mini-batch passes in micro-batches, prompts of similar length together: its gradient is the sum of theirs.
+    A mini-batch passes in micro-batches, prompts of similar length together, at least one for each rank where there are
+    prompts enough: its gradient is the sum of theirs.
     """
     stats, k = UpdateStats(), p.samples_per_prompt
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
@@ -109,14 +136,16 @@ def update(
         for prompts in torch.as_tensor(order).split(p.mini_batch_size // k):
             tokens = rollout.response_mask[rollout.episodes(prompts)].sum()
             optimizer.zero_grad()
-            for part in rollout.by_length(prompts, p.micro_batch_size // k):
+            at_once = min(p.micro_batch_size // k, -(-len(prompts) // ranks.size()))
+            for part in ranks.dealt(rollout.by_length(prompts, at_once)):
                 micro_batch = rollout.of(part)
                 wanted = targets.of(rollout.episodes(part), micro_batch.response_ids.shape[1])
                 (loss_sum(policy, micro_batch, wanted, p, stats) / tokens).backward()
+            ranks.add_up_gradients(weights)
             divergence.check_gradient(torch.nn.utils.clip_grad_norm_(weights, p.max_grad_norm), rollout)
             optimizer.step()
             stats.optimizer_steps += 1
-    return stats
+    return stats.united()
 
 
 def loss_sum(policy: Policy, rollout: Rollout, targets: Targets, p: params.Ppo, stats: UpdateStats) -> Tensor:

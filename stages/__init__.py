@@ -9,8 +9,9 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from detox import processes
+from detox import launcher
 from detox.errors import InputError
+from detox.launcher import Main
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 
@@ -41,11 +42,20 @@ def note_cut(cut: int, prompts: int, max_tokens: int) -> None:
         print(f"note: {cut} of {prompts} prompts were cut to {max_tokens} tokens (model.max_prompt_tokens)")
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Main) -> None:
     """Run a stage's `main`: `--help` prints the stage's docstring; bad input is one line on stderr and exit code 1.
 
     Ends with its parent; SIGTERM is exit code 143, Ctrl-C 130. The same stage does not run twice in one folder.
     """
+    _run(main, launcher.alone)
+
+
+def run_in_ranks(main: Main) -> None:
+    """Run the `main` of a stage that can share its work, in as many processes as params.yaml says."""
+    _run(main, launcher.in_ranks)
+
+
+def _run(main: Main, start: Callable[[str, Main], None]) -> None:
     module = sys.modules[main.__module__]
     stage = Path(str(module.__file__)).stem
     command, formatter = f"python -m stages.{stage}", argparse.RawDescriptionHelpFormatter
@@ -55,8 +65,7 @@ def run(main: Callable[[], None]) -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what libraries tell developers; PYTHONWARNINGS=default shows it
     try:
-        with processes.stoppable(), processes.locked(Path(".resume", stage), stage), processes.ending_with_parent():
-            main()
+        start(stage, main)
     except InputError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

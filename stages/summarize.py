@@ -7,9 +7,9 @@ Writes data/summaries/sft.jsonl, ppo.jsonl (id, group, greedy summary, samples) 
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from stages import note_cut, run
+from stages import note_cut, run_in_ranks
 
 if TYPE_CHECKING:
     from detox import checkpoints, params
@@ -19,7 +19,7 @@ TEST, ADAPTERS = Path("data/prepared/test.jsonl"), {"sft": Path("models/adapter"
 
 
 def main() -> None:
-    from detox import checkpoints, dialogues, files, params, sources, summaries
+    from detox import checkpoints, dialogues, params, ranks, sources, summaries
     from detox.rewards import Classifier
 
     p, model, seed = params.load(params.Summarize), params.load(params.Model), params.seed()
@@ -28,14 +28,13 @@ def main() -> None:
     test, reward = dialogues.load(TEST), Classifier(judged)
     with checkpoints.resumable("summarize", [seed, model, judged, p], inputs, p.checkpoint_every) as unfinished:
         drawn = draw(test, p, model, seed, unfinished)
-        toxicity = reward.toxicity([text for row in drawn["sft"] for text in row[1 + p.samples :]])
+        fresh = [text for row in drawn["sft"] for text in row[1 + p.samples :]]
+        toxicity = ranks.shared_out(reward.toxicity, fresh)
         means = toxicity.view(len(test), p.stress_samples).mean(dim=1).tolist()
         stress = summaries.most_toxic([dialogue.id for dialogue in test], means, p.stress_share, p.stress_minimum)
-        with files.atomic(Path("data/summaries")) as folder:
-            folder.mkdir()
-            for name, texts in drawn.items():
-                files.write_jsonl(folder / f"{name}.jsonl", summaries.rows(test, texts, p.samples))
-            files.write_jsonl(folder / "stress.jsonl", stress)
+        if ranks.rank() == 0:
+            rows = {name: summaries.rows(test, texts, p.samples) for name, texts in drawn.items()}
+            publish({**rows, "stress": stress})
 
 
 def draw(
@@ -70,5 +69,15 @@ def draw(
     return {name: [rows[number] for number in range(len(test))] for name, rows in drawn.items()}
 
 
+def publish(rows_of: "dict[str, list[dict[str, Any]]]") -> None:
+    """All that the stage writes."""
+    from detox import files
+
+    with files.atomic(Path("data/summaries")) as folder:
+        folder.mkdir()
+        for name, rows in rows_of.items():
+            files.write_jsonl(folder / f"{name}.jsonl", rows)
+
+
 if __name__ == "__main__":
-    run(main)
+    run_in_ranks(main)

@@ -9,13 +9,13 @@ Writes data/rivals/{base,filter,pool,scale_…,step_…}.jsonl (id, greedy summa
 
 from pathlib import Path
 
-from stages import run
+from stages import run_in_ranks
 
 ADAPTER, PPO, SNAPSHOTS = Path("models/adapter"), Path("models/ppo"), Path("models/snapshots")
 
 
 def main() -> None:
-    from detox import dialogues, files, params, prompts, rivals, sources
+    from detox import dialogues, files, params, prompts, ranks, rivals, sources
     from detox.policy import Policy
 
     p, model = params.load(params.Rivals), params.load(params.Model)
@@ -32,11 +32,12 @@ def main() -> None:
         params.seed(),
         model.max_prompt_tokens,
     )
-    with files.atomic(Path("data/rivals")) as folder:
-        folder.mkdir()
-        for name, rows in rows_of.items():
-            files.write_jsonl(folder / f"{name}.jsonl", rows)
+    if ranks.rank() == 0:
+        with files.atomic(Path("data/rivals")) as folder:
+            folder.mkdir()
+            for name, rows in rows_of.items():
+                files.write_jsonl(folder / f"{name}.jsonl", rows)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_in_ranks(main)

@@ -7,7 +7,7 @@ Writes models/ppo, models/snapshots, metrics/train.json, metrics/train.csv; unti
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages import note_cut, run
+from stages import note_cut, run_in_ranks
 
 if TYPE_CHECKING:
     from detox import params
@@ -20,7 +20,7 @@ TRAIN, ADAPTER = Path("data/prepared/train.jsonl"), Path("models/adapter")
 def main() -> None:
     from tqdm import tqdm
 
-    from detox import adapters, checkpoints, dialogues, divergence, memory, params, prompts, sources, trainer
+    from detox import adapters, checkpoints, dialogues, divergence, memory, params, prompts, ranks, sources, trainer
     from detox.policy import POLICY, Policy
     from detox.rewards import Classifier
     from detox.train_state import TrainState
@@ -46,7 +46,8 @@ def main() -> None:
                 unfinished.keep(state.freeze())
         except divergence.Diverged as error:
             raise divergence.report(error, state.step + 1, unfinished.area / "diverged", tokenizer) from error
-        publish(policy, state, p, cut)
+        if ranks.rank() == 0:
+            publish(policy, state, p, cut)
 
 
 def publish(policy: "Policy", state: "TrainState", p: "params.Ppo", cut: int) -> None:
@@ -69,4 +70,4 @@ def publish(policy: "Policy", state: "TrainState", p: "params.Ppo", cut: int) ->
 
 
 if __name__ == "__main__":
-    run(main)
+    run_in_ranks(main)

@@ -25,6 +25,7 @@ EARLIER = {
     "stages.summarize_rivals": ["data/rivals/base.jsonl"],
     "stages.evaluate": ["data/scores.jsonl", "metrics/evaluate.json"],
 }
+SHARING = {"stages.train_ppo", "stages.summarize_rivals"}
 
 
 def each(section: str) -> pytest.MarkDecorator:
@@ -56,7 +57,7 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
         capfd.readouterr()
         monkeypatch.setattr(sys, "argv", [stage.__name__])
         with pytest.raises(SystemExit) as stop:
-            stages.run(stage.main)
+            (stages.run_in_ranks if stage.__name__ in SHARING else stages.run)(stage.main)
         line = stop.value.code
         assert isinstance(line, str)
         assert line.startswith("error: ")

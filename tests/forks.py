@@ -11,6 +11,16 @@ CAPSET, VERSION_3 = {"x86_64": 126, "aarch64": 91}, 0x20080522  # linux/capabili
 
 def forked(run: Callable[[], object]) -> int:
     """How a process that runs this ends: its exit code, or minus the signal that killed it."""
+    return end_of(fork(run))
+
+
+def end_of(child: int) -> int:
+    """The same of a process that has been started."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def fork(run: Callable[[], object]) -> int:
+    """Starts a process that runs this."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -24,7 +34,7 @@ def forked(run: Callable[[], object]) -> int:
         finally:
             sys.stderr.flush()
             os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return child
 
 
 def without_privileges() -> None:

@@ -2,6 +2,7 @@
 
 COMPLETE = """\
 seed: 7
+compute: {launcher: python, processes: 1}
 model: {source: {path: models/base}, max_prompt_tokens: 512}
 prepare:
   source: {path: data/source}

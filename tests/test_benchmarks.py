@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from benchmarks import flops, page, rounds, shapes, tables
-from benchmarks.parts import MIDDLE, PRODUCTS, SWEEPS, Bench, Sizes, profiled
+from benchmarks.parts import MIDDLE, PRODUCTS, SWEEPS, Bench, Sizes, profiled, shared
 from benchmarks.scoring import ours, theirs
 
 NOTED = {
@@ -104,6 +104,16 @@ def results() -> dict[str, Any]:
             PRODUCTS: {"torch.mm": 100.0},
             "points": [sizes | {"seconds": 2.0, "flop": 10**11} for sizes in sweeps],
         },
+        "f": {
+            "noted": NOTED,
+            "episodes": 16,
+            "rounds": [
+                {
+                    "one process": {"seconds": 4.0, "peak_gb": 2.5},
+                    "one process a core": {"seconds": 5.0, "peak_gb": 2.25},
+                }
+            ],
+        },
         "profile": {
             "noted": NOTED,
             "seconds": 20.0,
@@ -123,6 +133,7 @@ def test_the_page_has_the_medians_of_what_was_measured_and_nothing_of_what_was_n
     assert "| miniature | 5 | 8.00 | 2.00 | 4.00 | 0.250000 | 0.250000 |" in written
     assert "| miniature, torch.mm | 1 | 4.0 | 12 % |" in written
     assert "| 128 | 64 | 16 | 1 | 2.00 | 8.00 | 16.00 |" in written
+    assert "| one process a core | 5.00 | 3.200 | 0.80 | 2.25 |" in written
     assert "| `aten::mm` | 1,234 | 5.00 | 25.0 % |" in written
     assert "## (b)" not in written
     assert "2026-01-02, A chip (AVX2), 2 cores, 2 threads, 3 rounds; Python 3.11." in written
@@ -169,5 +180,6 @@ def test_every_measurement_of_ours_runs_on_tiny_models(tmp_path: Path) -> None:
     assert len(shares) == 12
     assert shares == sorted(shares, reverse=True)
     assert math.fsum(shares) <= 1
+    assert [set(row) for row in shared(bench)["rounds"]] == [{"one process", "one process a core"}]
     gemm = rounds.measured([sys.executable, "-m", "benchmarks.gemm", "--seconds=0.1"])
     assert gemm["torch.mm"] > 0
