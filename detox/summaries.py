@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
-from detox import prompts
+from detox import memory, prompts
 from detox.dialogues import Dialogue
 from detox.policy import Policy
 from detox.sampling import seed_of
@@ -27,16 +27,20 @@ def draw(
     """One summary of each dialogue for each key: of dialogue i a sample that depends on (key, i) alone.
 
     For None it is the most probable summary, token by token. All summaries of a dialogue share its encoding. Yields
-    batches, summaries by the dialogue's number, without those that are in `done` already.
+    batches, summaries by the dialogue's number, without those that are in `done` already. Where memory runs out it goes
+    on with fewer dialogues at once; raises InputError if a single one does not fit.
     """
-    for rows in by_length(dialogues, max(1, batch_size // len(keys)), f"{len(keys)} summaries each"):
-        if rows[0] in done:
-            continue
+
+    def summarised(rows: list[int]) -> dict[int, list[str]]:
         texts = [prompts.prompt(dialogues[row]) for row in rows]
         seeds = [None if key is None else seed_of(*key, row) for row in rows for key in keys]
         sample = policy.sample(*prompts.encode(tokenizer, texts, max_prompt_tokens), seeds, max_new_tokens)
         decoded = prompts.decode(tokenizer, sample.ids, sample.mask)
-        yield {row: decoded[place * len(keys) : (place + 1) * len(keys)] for place, row in enumerate(rows)}
+        return {row: decoded[place * len(keys) : (place + 1) * len(keys)] for place, row in enumerate(rows)}
+
+    batches = by_length(dialogues, max(1, batch_size // len(keys)), f"{len(keys)} summaries each")
+    each = f"{len(keys)} summaries of one dialogue: lower summarize.max_new_tokens or model.max_prompt_tokens"
+    yield from memory.in_parts(summarised, (rows for rows in batches if rows[0] not in done), each)
 
 
 def in_order(batches: Iterable[Mapping[int, list[str]]]) -> list[list[str]]:
