@@ -9,10 +9,10 @@ IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" DVC_NO_ANALYTICS=1
 # TRL 0.11.4 needs older libraries than ours: the benchmarks run it in an environment of its own.
 TRL := .bench/trl
 
-.PHONY: help repro profile pin push pull verify-remote seeds leaderboard readme test test-slow soak lint format bench lock
+.PHONY: help repro profile pin push pull verify-remote seeds leaderboard readme test test-slow soak lint format bench bench-checkpoints lock
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: $(READY) ## Run what has changed of the pipeline, then show toxicity before and after
 	@$(IN_VENV) python -m dvc repro
@@ -54,7 +54,7 @@ test-slow: $(READY) ## Run the slow tests: a real S3 server, several processes
 	@$(IN_VENV) $(PYTEST) -m slow
 
 N ?= 10
-soak: $(READY) ## Kill a small pipeline N times at random and finish it: make soak N=100
+soak: $(READY) ## Kill stages of a small pipeline N times at random and finish it: make soak N=100
 	@$(IN_VENV) python tests/soak.py $(N)
 
 lint: $(READY) ## Check style and types
@@ -68,6 +68,9 @@ format: $(READY) ## Format the code and mend what ruff can mend
 
 bench: $(READY) $(TRL)/ready ## Measure a PPO step beside TRL's, for most of an hour: leave the machine alone meanwhile
 	@$(IN_VENV) python -m benchmarks
+
+bench-checkpoints: $(READY) ## Measure what checkpoints cost, for some minutes: leave the machine alone meanwhile
+	@$(IN_VENV) python -m benchmarks.checkpoints
 
 # From a fresh environment. Left out: what torch brings for one kind of GPU only, and local version labels (+cpu).
 lock: ## Renew requirements.lock with the newest versions that pyproject.toml allows

@@ -1,18 +1,27 @@
-"""Going on where memory runs out: the same episodes and losses but for rounding, in smaller micro-batches."""
+"""Going on where memory runs out: the same episodes, losses and summaries but for rounding, in smaller batches."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from typing import Any, Protocol, TypeVar
+
+from tqdm import tqdm
 
 from detox import params, ranks
 from detox.errors import InputError
-from detox.train_state import TrainState
-from detox.train_stats import StepStats
+
+Step = TypeVar("Step")
+Result = TypeVar("Result")
 
 
-def sparing(
-    train: Callable[[params.Ppo], Iterator[StepStats]], p: params.Ppo, state: TrainState
-) -> Iterator[StepStats]:
+class Training(Protocol):
+    """What training has come to, and can be brought back to."""
+
+    def freeze(self) -> Any: ...
+    def restore(self, state: Any) -> None: ...
+
+
+def sparing(train: Callable[[params.Ppo], Iterator[Step]], p: params.Ppo, state: Training) -> Iterator[Step]:
     """The steps of `train(p)`. One that runs out of memory begins again with half the micro-batch, as do all after it.
 
     So it does in every rank where it is one of them that runs out.
@@ -33,8 +42,31 @@ def sparing(
             p = halved(p)
         smaller = f"step {done.step + 1} again with {p.micro_batch_size} episodes at once"
         if ranks.rank() == 0:
-            print(f"warning: out of memory: {smaller}", file=sys.stderr)
+            tqdm.write(f"warning: out of memory: {smaller}", file=sys.stderr)
         state.restore(done)
+
+
+def in_parts(
+    work: Callable[[list[int]], dict[int, Result]], batches: Iterable[list[int]], each: str
+) -> Iterator[dict[int, Result]]:
+    """The results of every batch, by row. One that runs out of memory is done in halves, as are all after it.
+
+    Raises InputError if a single row, of which `each` says what it is, does not fit.
+    """
+    size: int | None = None
+    for rows in batches:
+        results: dict[int, Result] = {}
+        while left := rows[len(results) :]:
+            try:
+                results |= work(left[:size])
+            except (MemoryError, RuntimeError) as error:
+                if not exhausted(error):
+                    raise
+                size = len(left[:size]) // 2
+                if not size:
+                    raise InputError(f"out of memory with {each}") from error
+                tqdm.write(f"warning: out of memory: again with {size} at once", file=sys.stderr)
+        yield results
 
 
 def exhausted(error: Exception) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
-from detox import prompts, ranks
+from detox import memory, prompts, ranks
 from detox.dialogues import Dialogue
 from detox.policy import Policy
 from detox.sampling import seed_of
@@ -29,18 +29,21 @@ def draw(
 
     For None it is the most probable summary, token by token. All summaries of a dialogue share its encoding. Yields
     batches, summaries by the dialogue's number, without those that are in `done` already. Ranks share each batch, so
-    that a run which goes on in more or fewer of them has the same batches.
+    that a run which goes on in more or fewer of them has the same batches. Where memory runs out it goes on with fewer
+    dialogues at once; raises InputError if a single one does not fit.
     """
-    for rows in by_length(dialogues, max(1, batch_size // len(keys)), f"{len(keys)} summaries each"):
-        if rows[0] in done:
-            continue
-        drawn: dict[int, list[str]] = {}
-        if own := ranks.dealt(rows):
-            texts = [prompts.prompt(dialogues[row]) for row in own]
-            seeds = [None if key is None else seed_of(*key, row) for row in own for key in keys]
-            sample = policy.sample(*prompts.encode(tokenizer, texts, max_prompt_tokens), seeds, max_new_tokens)
-            decoded = prompts.decode(tokenizer, sample.ids, sample.mask)
-            drawn = {row: decoded[place * len(keys) : (place + 1) * len(keys)] for place, row in enumerate(own)}
+
+    def summarised(rows: list[int]) -> dict[int, list[str]]:
+        texts = [prompts.prompt(dialogues[row]) for row in rows]
+        seeds = [None if key is None else seed_of(*key, row) for row in rows for key in keys]
+        sample = policy.sample(*prompts.encode(tokenizer, texts, max_prompt_tokens), seeds, max_new_tokens)
+        decoded = prompts.decode(tokenizer, sample.ids, sample.mask)
+        return {row: decoded[place * len(keys) : (place + 1) * len(keys)] for place, row in enumerate(rows)}
+
+    batches = by_length(dialogues, max(1, batch_size // len(keys)), f"{len(keys)} summaries each")
+    shares = (ranks.dealt(rows) for rows in batches if rows[0] not in done)
+    each = f"{len(keys)} summaries of one dialogue: lower summarize.max_new_tokens or model.max_prompt_tokens"
+    for drawn in memory.in_parts(summarised, shares, each):
         yield united(drawn)
 
 

@@ -1,5 +1,6 @@
 """An adapter tuned under supervision: LoRA on the base learns to write the references of the training dialogues."""
 
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +17,13 @@ from transformers import (
     Seq2SeqTrainingArguments,
     set_seed,
 )
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
 
-from detox import checkpoints, metrics, pretrained, prompts
+from detox import adapters, checkpoints, files, metrics, pretrained, prompts
 from detox.dialogues import Dialogue
 from detox.params import Tuning
 
+PARTS = (adapters.CONFIG, adapters.WEIGHTS, OPTIMIZER_NAME, SCHEDULER_NAME, "rng_state.pth")  # of a checkpoint
 EVALUATIONS = 5  # looks at the dev part, and checkpoints to resume from, in a pass over the training dialogues
 
 
@@ -44,8 +46,8 @@ def tune(
     """Tunes a LoRA adapter, writes it into `folder`, and returns how it went: steps, losses in nats a token, ROUGE.
 
     Every reference of a dialogue is an example. With dev dialogues, the adapter of the lowest dev loss is kept, and
-    training ends when that has not fallen for `p.patience` looks. What was interrupted goes on from the last checkpoint
-    in `unfinished`.
+    training ends when that has not fallen for `p.patience` looks. What was interrupted goes on from the last whole
+    checkpoint in `unfinished`.
     """
     set_seed(seed)
     tokenizer = prompts.tokenizer(base)
@@ -59,13 +61,36 @@ def tune(
         data_collator=DataCollatorForSeq2Seq(tokenizer, model=model),
         callbacks=[EarlyStoppingCallback(p.patience)] if dev else [],
     )
-    last = get_last_checkpoint(str(unfinished)) if unfinished.is_dir() else None
-    trainer.train(resume_from_checkpoint=last)
+    trainer.train(resume_from_checkpoint=_newest(unfinished))
     model.save_pretrained(str(folder), save_embedding_layers=False)
     result: dict[str, Any] = {"steps": trainer.state.global_step}
     if dev:
         result |= {"dev_loss": trainer.state.best_metric, **_rouge(model, tokenizer, dev, p, max_prompt_tokens)}
     return result
+
+
+def _newest(unfinished: Path) -> str | None:
+    """The newest checkpoint from which training goes on as if nothing had been; those after it are removed."""
+    found = {int(path.name.partition("-")[2]): path for path in unfinished.glob("checkpoint-*")}
+    for _, path in sorted(found.items(), reverse=True):
+        if _is_sound(path):
+            return str(path)
+        files.remove(path)
+    return None
+
+
+def _is_sound(checkpoint: Path) -> bool:
+    """Whether the trainer wrote all of it, and went on.
+
+    From one without its last file the trainer would silently begin again, with its weights; from one at which it had
+    stopped early it would train on.
+    """
+    try:
+        state = json.loads((checkpoint / TRAINER_STATE_NAME).read_bytes())
+    except (OSError, ValueError):
+        return False
+    stopped = state["stateful_callbacks"]["TrainerControl"]["args"]["should_training_stop"]
+    return not stopped and all((checkpoint / name).is_file() for name in PARTS)
 
 
 def _with_lora(base: Path, p: Tuning) -> PeftModel:
@@ -131,6 +156,7 @@ def _arguments(unfinished: Path, p: Tuning, examples: int, dev: bool, seed: int)
         save_strategy="steps",
         save_steps=interval,
         save_total_limit=2,
+        restore_callback_states_from_checkpoint=True,  # how long patience has lasted
         load_best_model_at_end=dev,
         metric_for_best_model="eval_loss" if dev else None,
         logging_steps=interval,

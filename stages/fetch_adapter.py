@@ -6,7 +6,6 @@ Writes models/adapter: adapter_config.json, adapter_model.safetensors; metrics/a
 """
 
 import os
-import shutil
 from pathlib import Path
 
 from stages import run
@@ -33,7 +32,7 @@ def main() -> None:
         adapters.copy(source, folder)
     files.write_metrics(Path("metrics/adapter.json"), adapters.describe(source) | metrics)
     if metrics:
-        shutil.rmtree(RESUME)
+        files.remove(interrupted)
 
 
 if __name__ == "__main__":

@@ -1,48 +1,46 @@
-"""Kill a small version of the pipeline at a random instant, by a random signal to a random process of it; finish it.
+"""Kill stages of a small pipeline at a random instant, by a random signal to a random process; finish the run.
 
-`python tests/soak.py N` does so N times in a clone of the current commit, prints a line a round, and fails unless every
-round ended in the files of an uninterrupted run, byte for byte, and left no process. Linux only: it reads /proc.
+`python tests/soak.py N` does so N times, prints a line a round, and fails unless every round ended in the files of an
+uninterrupted run, byte for byte, none of them undeclared, and left no process. The stages that keep a state take turns,
+two rounds at a time, each in a project of its own. Linux only: it reads /proc.
 """
 
 import hashlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from imports import ROOT
+from process_trees import MARK, await_end, name, processes, send
 from ruamel.yaml import YAML
+from small import TUNED, change_params, small_clone
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL]
-GRACE_SECONDS = 20
+WORKERS = 2
 OWN = {".git", "cache", "tmp", "__pycache__"}  # of git, DVC and Python: no outputs
-SMALL: dict[str, dict[str, Any]] = {
-    "ppo": {
-        "steps": 4,
-        "batch_size": 16,
-        "mini_batch_size": 16,
-        "micro_batch_size": 8,
-        "snapshot_every": 2,
-        "checkpoint_every": 1,
-        "max_new_tokens": 24,
-    },
-    "summarize": {"batch_size": 40, "stress_minimum": 10, "checkpoint_every": 1, "max_new_tokens": 24},
-    "rivals": {"dialogues": 8, "pool": 4, "scales": [0.5]},
-    "evaluate": {"resamples": 199},
-}
-ROWS = {"train": 128, "test": 40}
+
+
+class Leg(NamedTuple):
+    """A stage, and how it goes when nothing interrupts it."""
+
+    stage: str
+    begun: Path  # a copy of the project from before it
+    seconds: float
+    whole: dict[str, str]  # sha256 of every file that is to be there after it
 
 
 class Round(NamedTuple):
     """What an interruption led to."""
 
-    killed: str  # which process, by which signal, when
+    killed: str  # which process of which leg, by which signal, when
     code: int  # of the run that was to finish
     different: list[str]  # files of other bytes than the uninterrupted run's, missing, or not among its files
     orphans: list[str]  # processes that outlived the one which was started
@@ -53,113 +51,110 @@ class Round(NamedTuple):
 
 
 def soak(rounds: int, folder: Path) -> Iterator[Round]:
-    """So many interrupted runs, in a clone made in `folder`."""
-    clone = small_clone(folder)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DVC_", "GIT_"))}
-    environment |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
-    environment |= {"DVC_SITE_CACHE_DIR": str(folder / "site-cache"), "SOAK": str(clone), "TQDM_DISABLE": "1"}
-    begin = time.monotonic()
-    subprocess.run(["dvc", "repro"], cwd=clone, env=environment, check=True, capture_output=True)
-    seconds, whole = time.monotonic() - begin, tree(clone)
-    for number in range(rounds):
-        git(clone, "reset", "--quiet", "--hard")
-        git(clone, "clean", "-fdxq")
-        yield interrupted(clone, environment, random.Random(number), seconds, whole)
+    """So many interrupted runs, in copies of a project that is made in `folder`."""
+    legs = uninterrupted(folder)
+
+    def one(number: int) -> Round:
+        return interrupted(legs[number % len(legs)], folder / f"round-{number}", random.Random(number))
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        yield from pool.map(one, range(rounds))
 
 
-def small_clone(folder: Path) -> Path:
-    """A clone of the current commit with few dialogues and short training."""
-    clone = folder / "project"
-    git(folder, "clone", "--quiet", str(ROOT), str(clone))
-    for part, count in ROWS.items():
-        path = clone / "data" / "miniature" / f"{part}.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        path.write_text("".join(lines[:: len(lines) // count]), encoding="utf-8")
-    yaml = YAML()
-    params = yaml.load(clone / "params.yaml")
-    for section, values in SMALL.items():
-        params[section].update(values)
-    yaml.dump(params, clone / "params.yaml")
-    subprocess.run([sys.executable, "-m", "detox.pins"], cwd=clone, check=True, stdout=subprocess.DEVNULL)
-    author = ("-c", "user.name=soak", "-c", "user.email=soak@example.org")
-    git(clone, *author, "commit", "--quiet", "--all", "--message", "A small pipeline")
-    return clone
+def uninterrupted(folder: Path) -> list[Leg]:
+    """Runs the stages that keep a state: an adapter's tuning; then, with the miniature's adapter, the others."""
+    project, tuned = small_clone(folder / "project"), folder / "tuned"
+    must_finish(project, "prepare")
+    shutil.copytree(project, tuned, symlinks=True)
+    change_params(tuned, TUNED)
+    must_finish(project, "fetch_adapter")
+    return [timed(tuned, "fetch_adapter"), timed(project, "train_ppo"), timed(project, "summarize")]
 
 
-def git(folder: Path, *arguments: str) -> None:
-    """Run git, which must succeed."""
-    subprocess.run(["git", *arguments], cwd=folder, check=True)
+def timed(project: Path, stage: str) -> Leg:
+    """Runs the project's pipeline on to this stage, and keeps a copy of what was there before."""
+    begun = project.parent / f"before-{stage}"
+    shutil.copytree(project, begun, symlinks=True)
+    before, begin = tree(project), time.monotonic()
+    must_finish(project, stage)
+    seconds, after = time.monotonic() - begin, tree(project)
+    expected = {path for path in after if path in before or is_declared(path, project)}
+    return Leg(stage, begun, seconds, {path: after[path] for path in expected})
 
 
-def interrupted(
-    clone: Path, environment: dict[str, str], chance: random.Random, seconds: float, whole: dict[str, str]
-) -> Round:
+def interrupted(leg: Leg, project: Path, chance: random.Random) -> Round:
     """One run that is hit, and the one that finishes it."""
-    instant, number = chance.uniform(0, seconds), chance.choice(SIGNALS)
+    shutil.copytree(leg.begun, project, symlinks=True)
+    killed = hit(leg, project, chance)
+    orphans = await_end(project)
+    code, now = finish(project, leg.stage), tree(project)
+    shutil.rmtree(project)
+    different = sorted(path for path in now.keys() | leg.whole.keys() if now.get(path) != leg.whole.get(path))
+    return Round(killed, code, different, orphans)
+
+
+def hit(leg: Leg, project: Path, chance: random.Random) -> str:
+    """Starts the leg and sends one of its processes a signal; what that was. Returns when DVC has ended."""
+    instant, number = chance.uniform(0, leg.seconds), chance.choice(SIGNALS)
     run = subprocess.Popen(
-        ["dvc", "repro"],
-        cwd=clone,
-        env=environment,
+        ["dvc", "repro", leg.stage],
+        cwd=project,
+        env=environment(project),
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     time.sleep(instant)
     run.poll()
-    target = chance.choice(sorted(processes(clone)) or [run.pid])
-    killed = f"{number.name} to {name(target)} after {instant:.1f} s"
+    target = chance.choice(sorted(processes(project)) or [run.pid])
+    killed = f"{number.name} to {name(target)} after {instant:.1f} of {leg.seconds:.1f} s of {leg.stage}"
     if run.returncode is None:
-        os.kill(target, number)
+        send(target, number)
     run.wait()
-    orphans = await_end(clone)
-    finish = subprocess.run(
-        ["dvc", "repro"], cwd=clone, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    return killed
+
+
+def must_finish(project: Path, stage: str) -> None:
+    """Raises RuntimeError if the pipeline fails, undisturbed, before the end of this stage."""
+    if finish(project, stage):
+        raise RuntimeError(f"dvc repro {stage} failed, though nothing interrupted it")
+
+
+def finish(project: Path, stage: str) -> int:
+    """Runs the pipeline to this stage, undisturbed. The exit code; where it is not 0, the last words are shown."""
+    run = subprocess.run(
+        ["dvc", "repro", stage],
+        cwd=project,
+        env=environment(project),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
-    if finish.returncode:
-        print(finish.stdout.decode(errors="replace")[-3000:], file=sys.stderr)
-    now = tree(clone)
-    different = sorted(path for path in now.keys() | whole.keys() if now.get(path) != whole.get(path))
-    return Round(killed, finish.returncode, different, orphans)
+    if run.returncode:
+        print(run.stdout.decode(errors="replace")[-3000:], file=sys.stderr)
+    return run.returncode
 
 
-def processes(clone: Path) -> list[int]:
-    """Those that a run in this clone has started, itself included: they carry a variable that names it."""
-    mark = f"SOAK={clone}".encode()
-    return [
-        int(path.parent.name) for path in Path("/proc").glob("[0-9]*/environ") if mark in content(path).split(b"\0")
-    ]
+def environment(project: Path) -> dict[str, str]:
+    """Of a run in this project: nothing that a user has set, and a variable by which its processes are found."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DVC_", "GIT_"))}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    dvc = {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(project / ".dvc" / "tmp" / "site-cache")}
+    return inherited | dvc | {"PATH": path, MARK: str(project), "TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
 
 
-def name(process: int) -> str:
-    """What the process runs."""
-    words = content(Path(f"/proc/{process}/cmdline")).decode().split("\0")
-    return " ".join(Path(word).name for word in words if word)[:60] or "a process that had ended"
+def is_declared(path: str, project: Path) -> bool:
+    """Whether a run may write this file: dvc.yaml says so, or it is dvc.lock."""
+    stages = YAML(typ="safe").load(project / "dvc.yaml")["stages"].values()
+    entries = [entry for stage in stages for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, [])]
+    outs = [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
+    return path == "dvc.lock" or any(Path(path).is_relative_to(out) for out in outs)
 
 
-def content(path: Path) -> bytes:
-    """Of a file in /proc, which goes with its process."""
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
-
-
-def await_end(clone: Path) -> list[str]:
-    """Names of the processes that are still there after a while; they are killed."""
-    deadline = time.monotonic() + GRACE_SECONDS
-    while (left := processes(clone)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    names = [name(process) for process in left]
-    for process in left:
-        os.kill(process, signal.SIGKILL)
-    return names
-
-
-def tree(clone: Path) -> dict[str, str]:
+def tree(project: Path) -> dict[str, str]:
     """sha256 of every file but git's, DVC's and Python's own."""
-    files = [path.relative_to(clone) for path in clone.rglob("*") if path.is_file()]
+    files = [path.relative_to(project) for path in project.rglob("*") if path.is_file()]
     kept = [path for path in files if not OWN & set(path.parts)]
-    return {str(path): hashlib.sha256((clone / path).read_bytes()).hexdigest() for path in kept}
+    return {str(path): hashlib.sha256((project / path).read_bytes()).hexdigest() for path in kept}
 
 
 def main() -> None:

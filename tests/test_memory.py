@@ -1,18 +1,20 @@
-"""Where memory runs out training goes on in smaller micro-batches: same episodes, same losses but for rounding."""
+"""Where memory runs out it goes on in smaller batches: same episodes, losses and summaries, but for rounding."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from tiny import DIALOGUES, PPO
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from detox import memory, params, trainer
+from detox import memory, params, summaries, trainer
 from detox.errors import InputError
 from detox.policy import Evaluation, Policy
 from detox.rewards import Classifier
+from detox.sampling import Sample
 from detox.train_state import TrainState
 from detox.train_stats import StepStats
 
@@ -20,14 +22,22 @@ pytest_plugins = ["models"]
 
 
 class Small(Policy):
-    """Asks for 2⁵⁰ bytes, which no machine has, where a forward pass with gradients is of too many episodes."""
+    """Asks for 2⁵⁰ bytes, which no machine has, where it learns from too many episodes or answers too many prompts."""
 
     limit = 0
+    prompts = 100
 
     def evaluate(self, *batch: Any) -> Evaluation:
         if torch.is_grad_enabled() and len(batch[2]) > self.limit:
             torch.empty(2**50, dtype=torch.uint8)
         return super().evaluate(*batch)
+
+    def sample(
+        self, prompt_ids: Tensor, prompt_mask: Tensor, seeds: Sequence[int | None], max_new_tokens: int
+    ) -> Sample:
+        if len(prompt_ids) > self.prompts:
+            torch.empty(2**50, dtype=torch.uint8)
+        return super().sample(prompt_ids, prompt_mask, seeds, max_new_tokens)
 
 
 def trained(
@@ -81,3 +91,39 @@ def test_another_error_is_not_taken_for_a_lack_of_memory(base: Path, adapter: Pa
     p = params.Ppo(**PPO)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         next(memory.sparing(fail, p, TrainState(Policy(base, adapter), p)))
+
+
+def summarised(policy: Policy, tokenizer: PreTrainedTokenizerBase) -> list[dict[int, list[str]]]:
+    """Two batches, of four and of two dialogues: the most probable summary and a sample of each."""
+    sizes = {"batch_size": 8, "max_prompt_tokens": 30, "max_new_tokens": 10}
+    return list(summaries.draw(policy, tokenizer, DIALOGUES, [None, (0, 3)], done={}, **sizes))
+
+
+def test_the_same_summaries_in_the_same_batches_of_fewer_dialogues_at_once(
+    base: Path, adapter: Path, tokenizer: PreTrainedTokenizerBase, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A batch stays whole, because an interrupted run is taken up again at whole batches."""
+    poor = Small(base, adapter)
+    poor.prompts = 1
+    whole = summarised(Policy(base, adapter), tokenizer)
+    assert [len(batch) for batch in whole] == [4, 2]
+    assert summarised(poor, tokenizer) == whole
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: out of memory")]
+    assert said == ["warning: out of memory: again with 2 at once", "warning: out of memory: again with 1 at once"]
+
+
+def test_a_dialogue_whose_summaries_do_not_fit_is_one_line(
+    base: Path, adapter: Path, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    poor = Small(base, adapter)
+    poor.prompts = 0
+    with pytest.raises(InputError, match=r"^out of memory with 2 summaries of one dialogue: lower summarize\."):
+        summarised(poor, tokenizer)
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory_by_summarising_either() -> None:
+    def fail(rows: list[int]) -> dict[int, str]:
+        raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        next(memory.in_parts(fail, [[0, 1]], "a row"))

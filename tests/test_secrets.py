@@ -10,7 +10,7 @@ import pytest
 from imports import ROOT
 from projects import contents, pinned, write_params
 from ruamel.yaml import YAML
-from soak import small_clone
+from small import small_clone
 
 import stages
 from stages import fetch_adapter, fetch_sources
@@ -86,7 +86,7 @@ def call(folder: Path, *command: str) -> subprocess.CompletedProcess[bytes]:
 @pytest.mark.slow
 def test_no_file_no_output_and_no_commit_of_a_whole_run_holds_a_secret(tmp_path: Path) -> None:
     """A small pipeline from data to report; then what needs a server, which is not there, so that it complains."""
-    clone = small_clone(tmp_path)
+    clone = small_clone(tmp_path / "project")
     run = call(clone, "dvc", "repro")
     assert run.returncode == 0, run.stdout.decode()[-3000:]
     said = [run, call(clone, "dvc", "push"), call(clone, "dvc", "repro", "--verbose")]

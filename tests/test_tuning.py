@@ -1,10 +1,14 @@
 """An adapter that is tuned here learns the references, keeps the best, and goes on after an interruption."""
 
+import os
 import shutil
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forks import forked
 from safetensors.torch import load_file
 from tiny import DIALOGUES
 
@@ -54,6 +58,38 @@ def test_an_interrupted_run_ends_with_the_same_weights(base: Path, tmp_path: Pat
     whole, half = (load_file(tmp_path / run / "adapter" / "adapter_model.safetensors") for run in ("whole", "half"))
     assert whole.keys() == half.keys()
     assert all(whole[name].equal(half[name]) for name in whole)
+
+
+def killed(base: Path, folder: Path, step: int, **how: Any) -> int:
+    """How a run ends that kills itself before it writes the last file of a step's checkpoint."""
+
+    def run() -> None:
+        def hook(event: str, arguments: Any) -> None:
+            if event == "open" and str(arguments[0]).endswith(f"checkpoint-{step}/trainer_state.json"):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(hook)
+        tune(base, folder, **how)
+
+    return forked(run)
+
+
+@pytest.mark.slow
+def test_a_run_killed_within_a_checkpoint_or_after_its_end_ends_as_if_it_had_not_been(
+    base: Path, tmp_path: Path
+) -> None:
+    """It stops early: patience lasts through the interruption, and is not given anew to a run that had stopped."""
+    how: dict[str, Any] = {"dev": 2, "patience": 2, "dropout": 0.1, "learning_rate": 0.2}
+    whole = tune(base, tmp_path / "whole", **how)
+    weights = load_file(tmp_path / "whole" / "adapter" / "adapter_model.safetensors")
+    assert whole["steps"] == 3, "the first step was the best"
+    for step in (2, 3):
+        assert killed(base, tmp_path / f"killed-{step}", step, **how) == -signal.SIGKILL
+    shutil.copytree(tmp_path / "whole", tmp_path / "stopped", ignore=shutil.ignore_patterns("adapter"))
+    for run in [*tmp_path.glob("killed-*"), tmp_path / "stopped"]:
+        assert tune(base, run, **how) == whole, run.name
+        again = load_file(run / "adapter" / "adapter_model.safetensors")
+        assert all(again[name].equal(weights[name]) for name in weights), run.name
 
 
 @pytest.mark.slow
