@@ -9,7 +9,7 @@ IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" DVC_NO_ANALYTICS=1
 # TRL 0.11.4 needs older libraries than ours: the benchmarks run it in an environment of its own.
 TRL := .bench/trl
 
-.PHONY: help repro profile pin push pull verify-remote seeds leaderboard readme test test-slow soak lint format bench bench-checkpoints lock
+.PHONY: help repro profile pin push pull verify-remote seeds leaderboard readme test test-slow soak lint format bench bench-checkpoints bench-large lock
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ bench: $(READY) $(TRL)/ready ## Measure a PPO step beside TRL's, for most of an 
 
 bench-checkpoints: $(READY) ## Measure what checkpoints cost, for some minutes: leave the machine alone meanwhile
 	@$(IN_VENV) python -m benchmarks.checkpoints
+
+bench-large: $(READY) ## Measure prepare on up to a million dialogues, for some ten minutes: leave the machine alone
+	@$(IN_VENV) python -m benchmarks.large
 
 # From a fresh environment. Left out: what torch brings for one kind of GPU only, and local version labels (+cpu).
 lock: ## Renew requirements.lock with the newest versions that pyproject.toml allows

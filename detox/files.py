@@ -85,9 +85,18 @@ def _remove(path: Path) -> None:
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """One JSON object a line, keys in the order given, in UTF-8."""
+    write_lines(path, map(json_line, rows))
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Lines, each with its end, in UTF-8."""
     with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+        file.writelines(lines)
+
+
+def json_line(row: Mapping[str, Any]) -> str:
+    """A row of a JSONL file, with its end."""
+    return json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
@@ -130,9 +139,10 @@ def _json(text: str) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if twice := _twice(key for key, _ in pairs):
+    row = dict(pairs)
+    if len(row) < len(pairs) and (twice := _twice(key for key, _ in pairs)):
         raise ValueError(f"the key {brief(twice)} stands there twice")
-    return dict(pairs)
+    return row
 
 
 def _twice(names: Iterable[str]) -> str | None:

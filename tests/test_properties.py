@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from settings import COMPLETE
 
-from detox import adapters, corpora, dialogues, files, params
+from detox import adapters, cleaning, corpora, files, params
 from detox.errors import InputError
 
 pytest_plugins = ["models"]
@@ -87,7 +87,7 @@ def test_a_corpus_in_which_bytes_have_changed_is_read_or_refused(
 ) -> None:
     path = folder / "rows.jsonl"
     path.write_bytes(GOOD[:place] + put + GOOD[place + length :])
-    rows = outcome(lambda: corpora.read_source(path).to_list(), path)
+    rows = outcome(lambda: list(corpora.read_source(path)), path)
     for row in rows or []:
         assert row["id"].strip()
         assert row["references"] or not row["text"].strip()
@@ -103,9 +103,9 @@ def test_jsonl_and_csv_of_any_texts_are_the_same_corpus(folder: Path, texts: lis
         writer = csv.DictWriter(file, ["id", "dialogue", "summary"])
         writer.writeheader()
         writer.writerows(rows)
-    read = corpora.read_source(folder / "rows.jsonl").to_list()
+    read = list(corpora.read_source(folder / "rows.jsonl"))
     assert [(row["text"], row["references"][0]) for row in read] == texts
-    assert corpora.read_source(folder / "rows.csv").to_list() == read
+    assert list(corpora.read_source(folder / "rows.csv")) == read
 
 
 @thorough
@@ -122,15 +122,20 @@ def test_no_dialogue_is_lost_or_in_two_parts(folder: Path, texts: list[str], tes
     section = params.Prepare(params.Source(str(path)), 1, 4, test, dev)
     wanted = [text for text in dict.fromkeys(texts) if text.strip() and 1 < len(text) <= 4]
     sizes = math.ceil(dev * len(wanted)), math.ceil(test * len(wanted))
+    shutil.rmtree(folder / "parts", ignore_errors=True)
     if sum(sizes) >= len(wanted):
         with pytest.raises(InputError):
-            dialogues.prepare(section)
+            cleaning.prepare(section, folder / "parts")
         return
-    parts, counts = dialogues.prepare(section)
-    assert [text for name in ("train", "dev", "test") for text in parts[name]["text"]] == wanted
-    assert (len(parts["dev"]), len(parts["test"])) == sizes
+    counts = cleaning.prepare(section, folder / "parts")
+    parts = [files.read_jsonl(folder / "parts" / f"{name}.jsonl") for name in ("train", "dev", "test")]
+    assert [row["text"] for part in parts for row in part] == wanted
+    assert (len(parts[1]), len(parts[2])) == sizes
+    # Each of a text's rows has a summary of its own, and all of them are its references, in their order.
+    brought = {text: [f"{n}" for n, each in enumerate(texts) if each == text] for text in wanted}
+    assert {row["text"]: row["references"] for part in parts for row in part} == brought
     assert counts["read"] == len(texts)
-    assert counts["read"] == sum(counts[name] for name in ("kept", "merged", *dialogues.DROPPED))
+    assert counts["read"] == counts["kept"] + counts["merged"] + sum(counts["dropped"].values())
 
 
 def fresh(adapter: Path, folder: Path) -> Path:
