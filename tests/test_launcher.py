@@ -75,6 +75,10 @@ def is_there(process: int) -> bool:
     return True
 
 
+def is_under_way() -> bool:
+    return bool(list(Path(".resume").rglob("step_*/manifest.json")))
+
+
 def rows() -> list[dict[str, float]]:
     with Path("metrics/train.csv").open() as file:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
@@ -112,7 +116,7 @@ def test_a_rank_that_is_killed_ends_all_by_name_and_another_number_of_them_goes_
 ) -> None:
     told(launcher, count, ppo=LONG)
     with begun("train_ppo") as process:
-        assert comes(lambda: list(Path(".resume").rglob("step_*/manifest.json")))
+        assert comes(lambda: process.poll() is not None or is_under_way())
         ranks = children(process.pid)
         os.kill(ranks[killed - (launcher == "python")], signal.SIGKILL)
         death = time.monotonic()
@@ -137,7 +141,7 @@ def test_a_rank_that_is_killed_ends_all_by_name_and_another_number_of_them_goes_
 def test_all_ranks_end_with_the_process_that_was_started(launcher: str, number: int) -> None:
     told(launcher, 2, ppo=LONG)
     with begun("train_ppo") as process:
-        assert comes(lambda: list(Path(".resume").rglob("step_*/manifest.json")))
+        assert comes(lambda: process.poll() is not None or is_under_way())
         ranks = children(process.pid)
         process.send_signal(number)
         process.wait()
