@@ -1,7 +1,8 @@
 """The PPO loop: roll out, estimate advantages, update, adapt the KL coefficient; one StepStats a step.
 
 Where it departs from TRL 0.11.4's PPOTrainer: the reference is the starting adapter, the first token counts, there is
-no dropout, rollout log-probabilities come from decoding itself, and losses are token sums over an optimiser batch.
+no dropout, rollout log-probabilities come (in float32) from decoding itself, and losses are token sums over an
+optimiser batch.
 """
 
 from collections.abc import Iterator, Sequence
