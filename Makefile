@@ -9,7 +9,7 @@ IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" DVC_NO_ANALYTICS=1
 # TRL 0.11.4 needs older libraries than ours: the benchmarks run it in an environment of its own.
 TRL := .bench/trl
 
-.PHONY: help repro profile pin push pull verify-remote seeds leaderboard readme test test-slow soak lint format bench lock
+.PHONY: help repro profile pin push pull verify-remote seeds leaderboard readme test test-slow soak lint format bench full-size lock
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,12 @@ format: $(READY) ## Format the code and mend what ruff can mend
 
 bench: $(READY) $(TRL)/ready ## Measure a PPO step beside TRL's, for most of an hour: leave the machine alone meanwhile
 	@$(IN_VENV) python -m benchmarks
+
+# Where the profile's downloads lie, once they are there.
+TOKENIZER ?= downloads/model
+DIALOGUES ?= downloads/prepare
+full-size: $(READY) ## Measure what flan-t5-base will cost on this machine: random weights, a little of every stage
+	@$(IN_VENV) python -m benchmarks.full_size --tokenizer "$(TOKENIZER)" --dialogues "$(DIALOGUES)"
 
 # From a fresh environment. Left out: what torch brings for one kind of GPU only, and local version labels (+cpu).
 lock: ## Renew requirements.lock with the newest versions that pyproject.toml allows

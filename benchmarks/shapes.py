@@ -31,6 +31,15 @@ PROMPT_TOKENS = 80, 260  # shortest and longest
 
 def t5(folder: Path, width: int, layers: int) -> None:
     """Writes base and adapter into a new folder: FLAN-T5's architecture, rank 32 on q and v."""
+    model = new_t5(width, layers)
+    model.save_pretrained(folder / "base")
+    tokenizer().save_pretrained(folder / "base")
+    lora = LoraConfig(r=32, lora_alpha=32, lora_dropout=0.0, target_modules=["q", "v"], task_type="SEQ_2_SEQ_LM")
+    get_peft_model(model, lora).save_pretrained(str(folder / "adapter"), save_embedding_layers=False)
+
+
+def new_t5(width: int, layers: int) -> T5ForConditionalGeneration:
+    """FLAN-T5's architecture with random weights; of base size it is 768 wide, with 12 layers a side."""
     torch.manual_seed(0)
     config = T5Config(  # type: ignore[call-arg]
         vocab_size=VOCABULARY,
@@ -48,17 +57,20 @@ def t5(folder: Path, width: int, layers: int) -> None:
     model = T5ForConditionalGeneration(config)
     # transformers ties a new model's head to its embeddings; FLAN-T5's checkpoints have a head of their own.
     model.lm_head.weight = nn.Parameter(torch.randn(VOCABULARY, width) * width**-0.5)
-    model.save_pretrained(folder / "base")
-    tokenizer().save_pretrained(folder / "base")
-    lora = LoraConfig(r=32, lora_alpha=32, lora_dropout=0.0, target_modules=["q", "v"], task_type="SEQ_2_SEQ_LM")
-    get_peft_model(model, lora).save_pretrained(str(folder / "adapter"), save_embedding_layers=False)
+    return model
 
 
 def roberta(folder: Path, width: int, layers: int) -> None:
     """Writes a classifier with RoBERTa's architecture and the labels nothate and hate into a new folder."""
+    new_roberta(width, layers, VOCABULARY).save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
+
+
+def new_roberta(width: int, layers: int, vocabulary: int) -> RobertaForSequenceClassification:
+    """RoBERTa's architecture with random weights and the labels nothate and hate."""
     torch.manual_seed(0)
     config = RobertaConfig(
-        vocab_size=VOCABULARY,
+        vocab_size=vocabulary,
         hidden_size=width,
         intermediate_size=4 * width,
         num_attention_heads=width // 64,
@@ -69,8 +81,7 @@ def roberta(folder: Path, width: int, layers: int) -> None:
         id2label={0: "nothate", 1: "hate"},
         label2id={"nothate": 0, "hate": 1},
     )
-    RobertaForSequenceClassification(config).save_pretrained(folder)
-    tokenizer().save_pretrained(folder)
+    return RobertaForSequenceClassification(config)
 
 
 def tokenizer() -> PreTrainedTokenizerFast:

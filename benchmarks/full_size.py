@@ -1,0 +1,179 @@
+"""Run the flan-t5-base profile at full size, few counts of everything, and measure time, memory and disk of its stages.
+
+Models have the real shapes and random weights; tokenizer and dialogues are the real ones, from folders that you name:
+after `make profile P=flan-t5-base && make pin && dvc repro fetch_sources` they lie where the defaults say. Random
+weights never end a summary, so each has all of max_new_tokens: trained ones take less time.
+Writes benchmarks/full_size.json, from which `make readme` writes what a run will cost into the README.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+from tqdm import tqdm
+
+from benchmarks.rounds import Figures, measured, printed
+from detox import files, params
+from detox.errors import InputError
+from stages import yield_while_waiting
+
+# Not torch: a measured process begins with its parent's memory as its peak.
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+STAGES = "prepare fetch_adapter train_ppo summarize summarize_rivals evaluate report".split()
+PREPARED, CUT = Path("data/prepared"), Path("data/cut")
+
+
+class Counts(NamedTuple):
+    """How much of the profile is run."""
+
+    tuned: int = 32  # training dialogues that the adapter is tuned on, once
+    steps: int = 2  # of PPO
+    summarised: int = 20  # test dialogues
+    rivals: int = 4  # of them, for the rivals
+
+
+class Sizes(NamedTuple):
+    """Of the models."""
+
+    width: int = 768
+    layers: int = 12
+
+
+def overlay(dialogues: Path, counts: Counts) -> dict[str, Any]:
+    """What differs from the profile: files of one's own for what it downloads, and counts."""
+    places = {"model": "models/base", "prepare": str(dialogues), "reward": "models/reward", "judge": "models/judge"}
+    own = {name: {"source": {"path": path, "origin": None, "revision": None}} for name, path in places.items()}
+    return own | {
+        "adapter": {"source": {"path": str(CUT)}, "tuning": {"epochs": 1}},
+        "ppo": {"steps": counts.steps, "snapshot_every": counts.steps},
+        "rivals": {"dialogues": counts.rivals, "scales": [0.5]},
+    }
+
+
+def make_project(project: Path, tokenizer: Path, dialogues: Path, counts: Counts, sizes: Sizes) -> None:
+    """A folder with parameters and models, in which the stages of this project can run."""
+    project.mkdir()
+    for name in ("params.yaml", "profiles/flan-t5-base.yaml", "data/miniature/insults.txt"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, project / name)
+    (project / "profiles" / "full-size.yaml").write_text(json.dumps(overlay(dialogues, counts)), encoding="utf-8")
+    told = [f"--tokenizer={tokenizer}", f"--width={sizes.width}", f"--layers={sizes.layers}"]
+    printed([sys.executable, "-m", "benchmarks.full_size_models", str(project / "models"), *told])
+    for module in (["detox.profiles", "flan-t5-base"], ["detox.profiles", "full-size"], ["detox.pins"]):
+        run([sys.executable, "-m", *module], project)
+
+
+def cut(project: Path, counts: Counts) -> dict[str, int]:
+    """Leaves some dialogues of what `prepare` has made to tune on and to summarise; how many there were of each part.
+
+    There is no dev part to tune on, so that what is measured is tuning alone.
+    """
+    parts = {part: files.read_jsonl(project / PREPARED / f"{part}.jsonl") for part in ("train", "dev", "test")}
+    files.write_jsonl(project / CUT / "train.jsonl", spaced(parts["train"], counts.tuned))
+    files.write_jsonl(project / CUT / "dev.jsonl", [])
+    files.write_jsonl(project / PREPARED / "test.jsonl", spaced(parts["test"], counts.summarised))
+    return {part: len(rows) for part, rows in parts.items()}
+
+
+def spaced(rows: list[Any], count: int) -> list[Any]:
+    """`count` of the rows, evenly spaced."""
+    return [rows[place * len(rows) // count] for place in range(count)]
+
+
+def run(command: list[str], project: Path) -> Figures:
+    """Seconds, seconds of the cores it has kept busy, all added up, and its peak memory in GiB.
+
+    Raises InputError, with its last words, if it fails.
+    """
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "DVC_ROOT": str(project), "HF_HUB_OFFLINE": "1"}
+    start = time.perf_counter()
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, cwd=project, env=environment, stdout=subprocess.DEVNULL, stderr=said)
+        _, status, usage = os.wait4(process.pid, 0)  # for its peak alone, not that of every child before it
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        words = said.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
+    if process.returncode:
+        raise InputError(f"{' '.join(command)} failed with exit code {process.returncode}: {words[-1]}")
+    return {
+        "seconds": time.perf_counter() - start,
+        "cpu_seconds": usage.ru_utime + usage.ru_stime,
+        "peak_gb": usage.ru_maxrss / 2**20,
+    }
+
+
+def measure(project: Path, tokenizer: Path, dialogues: Path, counts: Counts, sizes: Sizes) -> Figures:
+    """What benchmarks/full_size.json holds, but for the machine."""
+    make_project(project, tokenizer, dialogues, counts, sizes)
+    models = size(project / "models")
+    stages, rows = {}, {}
+    for stage in tqdm(STAGES):
+        stages[stage] = run([sys.executable, "-m", f"stages.{stage}"], project)
+        if stage == "prepare":
+            rows = cut(project, counts)
+    return {
+        "parameters": settings(project),
+        "rows": rows,
+        "cut": {"train": counts.tuned, "dev": 0, "test": counts.summarised},
+        "stages": stages,
+        "model_bytes": models,
+        "train": files.read_metrics(project / "metrics" / "train.json"),
+    }
+
+
+def settings(project: Path) -> dict[str, Any]:
+    """The sections of params.yaml on which the counts of a run depend, as they were run."""
+    tree = params.read(project / "params.yaml", YAML(typ="safe"))
+    return {name: dict(tree[name]) for name in ("adapter", "ppo", "summarize", "rivals")}
+
+
+def size(folder: Path) -> int:
+    """Bytes of the files in it."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.full_size", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    downloads = "default: %(default)s"
+    parser.add_argument(
+        "--tokenizer", type=Path, default="downloads/model", help=f"a folder with FLAN-T5's tokenizer ({downloads})"
+    )
+    parser.add_argument(
+        "--dialogues", type=Path, default="downloads/prepare", help=f"a folder with DialogSum ({downloads})"
+    )
+    arguments = parser.parse_args()
+    for folder in (arguments.tokenizer, arguments.dialogues):
+        if not folder.is_dir():
+            parser.error(f"there is no folder {folder}: see above, or name another one")
+    yield_while_waiting()  # the programs inherit it
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            project = Path(folder, "project")
+            figures = measure(project, arguments.tokenizer.resolve(), arguments.dialogues.resolve(), Counts(), Sizes())
+        products = measured([sys.executable, "-m", "benchmarks.gemm"])
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    # Only now, because they import torch.
+    from benchmarks import cost, device
+
+    noted = {"date": datetime.date.today().isoformat(), **device.description()}
+    figures = {"noted": noted, "products": products, **figures}
+    with files.atomic(HERE / "full_size.json") as temporary:
+        temporary.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    print(cost.page(figures, cost.profile()))
+
+
+if __name__ == "__main__":
+    main()
