@@ -39,7 +39,7 @@ tuning stops early; too short in that cores sometimes wait for one another, by a
   {faster} if they multiply {times:g} times as fast, which is the best case: decoding waits for memory, too.
 - **On a GPU**: about {gpu} by calculation, nobody has measured it: {cores} cores at their rate for as long, done at
   {share:.0f} % of the {teraflop:.0f} TFLOP/s that an {name} has in bfloat16. Today tuning alone would use one.
-- **Memory**: {peak:.1f} GB for tuning in batches of {batch}, {ppo:.1f} GB for PPO.
+- **Memory**: {peak:.1f} GiB for tuning in batches of {batch}, {ppo:.1f} GiB for PPO.
 - **Disk**: the models are {models:.1f} GB, and huggingface_hub, `downloads/` and DVC's cache have them each:
   {copies:.1f} GB in all. What the stages write is little beside it: an adapter has {adapter:.0f} MB.
 
@@ -147,7 +147,7 @@ def page(figures: Tree, profile: Tree) -> str:
 def table(figures: Tree, found: Mapping[str, Stage]) -> str:
     """A row for each stage."""
     cores = figures["noted"]["cores"]
-    head = ["stage", "measured", "took", "peak GB", "whole profile", f"{cores} cores", f"{CORES} cores, at best"]
+    head = ["stage", "measured", "took", "peak GiB", "whole profile", f"{cores} cores", f"{CORES} cores, at best"]
     rows = []
     for name, stage in found.items():
         unit, peak = UNITS.get(name, ""), f"{figures['stages'][name]['peak_gb']:.1f}"
