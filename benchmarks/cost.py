@@ -36,7 +36,7 @@ Measured on {date}: {processor}, {cores} cores. Models of the real shapes with r
 DialogSum itself. Times are processor time / {cores}, since other programs ran beside it, and follow for the whole
 profile, {train:,} training and {test} test dialogues, from the units of work. They are too long in that random weights
 never end a summary, so that each has all of its {tokens} tokens, in that no tuning stops early, and in that loading
-counts as work (tuning: a fifth); too short in that cores sometimes wait for one another, by a tenth or so.
+counts as work; too short in that cores sometimes wait for one another, by a tenth or so.
 
 - **Time**: {whole} in all on these {cores} cores, {tuned:.0f} % of it tuning. {more} cores of their kind take
   {faster} if they multiply {times:g} times as fast, which is the best case: decoding waits for memory, too.
