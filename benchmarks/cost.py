@@ -11,11 +11,14 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
+from benchmarks.parts import PRODUCTS
+from benchmarks.rounds import middle
 from benchmarks.tables import markdown
 from detox import params
 from detox.tuning import EVALUATIONS
 
-FIGURES, PROFILE = Path("benchmarks/full_size.json"), Path("profiles/flan-t5-base.yaml")
+FIGURES, RESULTS = Path("benchmarks/full_size.json"), Path("benchmarks/results.json")
+PROFILE = Path("profiles/flan-t5-base.yaml")
 CORES = 8  # of the machine that the profile is written for
 COPIES = 3  # of what is downloaded: huggingface_hub's, downloads/ and DVC's cache
 GPU, GPU_RATE, GPU_SHARE = "A100", 312e12, 0.05  # FLOP a second in bfloat16, as its data sheet has it; what is used
@@ -29,17 +32,18 @@ UNITS = {
 
 PAGE = """{table}
 
-Measured on {date}: {processor}, {cores} cores, {rate:.0f} GFLOP/s of float32 products. Models of the real shapes with
-random weights, FLAN-T5's own tokenizer, DialogSum itself. Times are processor time / {cores}, since other programs ran
-beside it, and follow for the whole profile, {train:,} training and {test} test dialogues, from the units of work. They
-are too long in that random weights never end a summary, so that each has all of its {tokens} tokens, and in that no
-tuning stops early; too short in that cores sometimes wait for one another, by a tenth or so.
+Measured on {date}: {processor}, {cores} cores. Models of the real shapes with random weights, FLAN-T5's own tokenizer,
+DialogSum itself. Times are processor time / {cores}, since other programs ran beside it, and follow for the whole
+profile, {train:,} training and {test} test dialogues, from the units of work. They are too long in that random weights
+never end a summary, so that each has all of its {tokens} tokens, in that no tuning stops early, and in that loading
+counts as work; too short in that cores sometimes wait for one another, by a tenth or so.
 
 - **Time**: {whole} in all on these {cores} cores, {tuned:.0f} % of it tuning. {more} cores of their kind take
   {faster} if they multiply {times:g} times as fast, which is the best case: decoding waits for memory, too.
-- **On a GPU**: about {gpu} by calculation, nobody has measured it: {cores} cores at their rate for as long, done at
-  {share:.0f} % of the {teraflop:.0f} TFLOP/s that an {name} has in bfloat16. Today tuning alone would use one.
-- **Memory**: {peak:.1f} GB for tuning in batches of {batch}, {ppo:.1f} GB for PPO.
+- **On a GPU**: about {gpu} by calculation, nobody has measured it: what {cores} cores can multiply in that time, at
+  the {rate:.0f} GFLOP/s of [benchmarks/RESULTS.md](benchmarks/RESULTS.md), done at {share:.0f} % of the
+  {teraflop:.0f} TFLOP/s that an {name} has in bfloat16. Today tuning alone would use one, the rest runs on the CPU.
+- **Memory**: {peak:.1f} GiB for tuning in batches of {batch}, {ppo:.1f} GiB for PPO.
 - **Disk**: the models are {models:.1f} GB, and huggingface_hub, `downloads/` and DVC's cache have them each:
   {copies:.1f} GB in all. What the stages write is little beside it: an adapter has {adapter:.0f} MB.
 
@@ -86,8 +90,8 @@ def stages(figures: Tree, profile: Tree) -> dict[str, Stage]:
     """
     done, whole = work(figures["parameters"], figures["cut"]), work(profile, figures["rows"])
     found = {}
-    for name, run in figures["stages"].items():
-        seconds = run["cpu_seconds"] / figures["noted"]["cores"]
+    for name in (name for name in done if name in figures["stages"]):
+        seconds = figures["stages"][name]["cpu_seconds"] / figures["noted"]["cores"]
         found[name] = Stage(done[name], seconds, whole[name], seconds * whole[name] / done[name])
     return found
 
@@ -109,10 +113,16 @@ def profile() -> Any:
     return params.read(PROFILE, YAML(typ="safe"))
 
 
+def products() -> float:
+    """GFLOP a second of both cores in float32, as `make bench` has measured them."""
+    rounds = json.loads(RESULTS.read_text(encoding="utf-8"))["a"]["rounds"]
+    return max(middle(rounds, PRODUCTS, kind) for kind in rounds[0][PRODUCTS])
+
+
 def page(figures: Tree, profile: Tree) -> str:
     """What stands in the README."""
     noted, found, memory = figures["noted"], stages(figures, profile), figures["stages"]
-    rate, seconds = max(figures["products"].values()), sum(stage.whole_seconds for stage in found.values())
+    rate, seconds = products(), sum(stage.whole_seconds for stage in found.values())
     faster, models = CORES / noted["cores"], figures["model_bytes"]
     return PAGE.format(
         table=table(figures, found),
@@ -147,7 +157,7 @@ def page(figures: Tree, profile: Tree) -> str:
 def table(figures: Tree, found: Mapping[str, Stage]) -> str:
     """A row for each stage."""
     cores = figures["noted"]["cores"]
-    head = ["stage", "measured", "took", "peak GB", "whole profile", f"{cores} cores", f"{CORES} cores, at best"]
+    head = ["stage", "measured", "took", "peak GiB", "whole profile", f"{cores} cores", f"{CORES} cores, at best"]
     rows = []
     for name, stage in found.items():
         unit, peak = UNITS.get(name, ""), f"{figures['stages'][name]['peak_gb']:.1f}"

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from ruamel.yaml import YAML
 from tqdm import tqdm
 
-from benchmarks.rounds import Figures, measured, printed
+from benchmarks.rounds import Figures, printed
 from detox import files, params
 from detox.errors import InputError
 from stages import yield_while_waiting
@@ -162,14 +162,13 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             project = Path(folder, "project")
             figures = measure(project, arguments.tokenizer.resolve(), arguments.dialogues.resolve(), Counts(), Sizes())
-        products = measured([sys.executable, "-m", "benchmarks.gemm"])
     except InputError as error:
         sys.exit(f"error: {error}")
     # Only now, because they import torch.
     from benchmarks import cost, device
 
     noted = {"date": datetime.date.today().isoformat(), **device.description()}
-    figures = {"noted": noted, "products": products, **figures}
+    figures = {"noted": noted, **figures}
     with files.atomic(HERE / "full_size.json") as temporary:
         temporary.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     print(cost.page(figures, cost.profile()))

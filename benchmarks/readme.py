@@ -1,5 +1,5 @@
-"""Write into the README what stands between <!-- results --> and <!-- /results -->, from metrics/, and below every
-`$ … detox …` what that command prints.
+"""Write into the README what stands between <!-- results --> and <!-- /results -->, from metrics/, and between
+<!-- cost --> and <!-- /cost -->, from benchmarks/full_size.json; below every `$ … detox …` what that command prints.
 """
 
 import re
@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from benchmarks import cost
 from detox import files
 from detox.errors import InputError
 
@@ -14,6 +15,7 @@ README, METRICS = Path("README.md"), Path("metrics")
 ANSWERED = re.compile(r"^(\$ .*\bdetox .*\n)((?:(?!\$ |```).*\n)*)", re.M)
 SERVED = "served"
 MARKED = re.compile(r"(?<=<!-- results -->\n).*(?=<!-- /results -->)", re.S)
+COST = re.compile(r"(?<=<!-- cost -->\n).*(?=<!-- /cost -->)", re.S)
 
 RESULTS = """```
 {headline}The report is metrics/report.html
@@ -78,6 +80,7 @@ def answered(text: str, root: Path) -> str:
 
 def main() -> None:
     text = MARKED.sub(lambda _: results(METRICS), README.read_text(encoding="utf-8"))
+    text = COST.sub(lambda _: cost.read(), text)
     text = answered(text, Path())
     with files.atomic(README) as path:
         path.write_text(text, encoding="utf-8")

@@ -40,7 +40,8 @@ class FrozenLinear(nn.Linear):
     """A linear layer whose weights get no gradient."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[… in]` → `[… out]`."""
+        """`[… in]` → `[… out]`, in the type of the weights."""
+        x = x.to(self.weight.dtype)
         if FASTER and x.device.type == "cpu" and x.dtype == torch.float32:
             y: Tensor = (FrozenProduct.apply if x.requires_grad else product)(x, self.weight, self.bias)
             return y

@@ -109,6 +109,15 @@ class Model:
 
     source: Source
     max_prompt_tokens: PromptTokens
+    dtype: Literal["float32", "bfloat16"]
+
+    def check_micro_batch(self, p: "Ppo") -> None:
+        """Raises InputError if PPO would compute a prompt beside others in bfloat16, which changes its rounding."""
+        if self.dtype != "float32" and p.micro_batch_size != p.samples_per_prompt:
+            raise InputError(
+                f"{PARAMS}: ppo.micro_batch_size is {p.micro_batch_size}, but with model.dtype {self.dtype} must be "
+                f"ppo.samples_per_prompt, {p.samples_per_prompt}: one prompt at a time"
+            )
 
 
 @dataclass(frozen=True, config=STRICT)

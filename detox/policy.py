@@ -5,12 +5,16 @@ adapter off instead, as TRL's PPO did, compares with a model that cannot summari
 
 TRL 1.12 is the last release with a value head for encoder–decoders; this is the only module that imports it.
 
+The base may be in bfloat16; LoRA, both heads and all behind them are in float32 all the same. Rounded to bfloat16, a
+token's log-probability depends by some hundredths on what is computed beside it, so that only the same pass over the
+same prompt alone gives it again.
+
 The decoder reads the response shifted right, so position t of its output belongs to token t of the response.
 Axes: `batch`, `prompt`, `response` (padded on the right), `vocab`. No dropout: the model stays in eval mode.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,8 +48,11 @@ class Evaluation(NamedTuple):
 class Policy(nn.Module):
     """The trainable policy, its frozen reference and the value head, on one copy of the base model."""
 
-    def __init__(self, base: Path, adapter: Path):
-        """Loads the base and, twice, the adapter. Raises InputError if one is damaged or they do not fit."""
+    def __init__(self, base: Path, adapter: Path, dtype: str = "float32"):
+        """Loads the base, in this type of numbers, and the adapter twice.
+
+        Raises InputError if one is damaged or they do not fit.
+        """
         super().__init__()
         adapters.check(adapter, base)
         self.adapter = adapter
@@ -57,14 +64,27 @@ class Policy(nn.Module):
                 )
         if getattr(config, "dense_act_fn", None) == "gelu_new":
             config.dense_act_fn = "gelu_pytorch_tanh"  # the same function in one pass over the memory, not in eight
-        model = pretrained.model(AutoModelForSeq2SeqLM, base, config=config, attn_implementation=SHARED)
+        model = pretrained.model(AutoModelForSeq2SeqLM, base, dtype, config=config, attn_implementation=SHARED)
         linear.freeze(model)
+        self.dtype = model.dtype
+        if not self.exact:
+            head = model.get_output_embeddings()  # in bfloat16 the logits around 16 are 1/8 apart
+            head.weight = nn.Parameter(head.weight.float(), requires_grad=False)
         peft_model = PeftModel.from_pretrained(model, adapter, adapter_name=POLICY, is_trainable=True)
         peft_model.load_adapter(adapter, adapter_name=REFERENCE, is_trainable=False)
         self.model = AutoModelForSeq2SeqLMWithValueHead.from_pretrained(peft_model, summary_dropout_prob=0.0)
         nn.init.zeros_(self.model.v_head.summary.weight)
         nn.init.zeros_(self.model.v_head.summary.bias)
         self.eval()
+
+    @property
+    def exact(self) -> bool:
+        """Whether decoding gives the log-probabilities of a fresh pass but for 1e-4: in float32 alone."""
+        return self.dtype == torch.float32
+
+    def merged(self) -> AbstractContextManager[None]:
+        """Within the block the adapter is part of the base; not of one in bfloat16, which would lose much of it."""
+        return adapters.merged(self.language_model) if self.exact else nullcontext()
 
     @property
     def language_model(self) -> PeftModel:
@@ -108,9 +128,10 @@ class Policy(nn.Module):
         """One response per seed, drawn at temperature 1 from the whole distribution; the most probable tokens for None.
 
         With k times as many seeds as prompts, the first k are for the first prompt and so on: each prompt is encoded
-        once. Log-probabilities and values are those of the very pass that decoded, so none has to be run again.
+        once. Log-probabilities and values are those of the very pass that decoded, so if it is `exact`, none has to be
+        run again.
         """
-        with adapters.merged(self.language_model), self._head_reads() as states:
+        with self.merged(), self._head_reads() as states:
             encoding = Encoding(self._encode_by_length(prompt_ids, prompt_mask), prompt_mask.long())
 
             def step(tokens: Tensor) -> Step:
@@ -187,7 +208,7 @@ class Policy(nn.Module):
     def _encode_by_length(self, prompt_ids: Tensor, prompt_mask: Tensor) -> Tensor:
         """What the decoder reads of the prompts, a few of similar length at a time; 0 where they are padding."""
         lengths = prompt_mask.sum(1)
-        encoded = torch.zeros(*prompt_ids.shape, self.language_model.config.d_model)
+        encoded = torch.zeros(*prompt_ids.shape, self.language_model.config.d_model, dtype=self.dtype)
         for rows in lengths.argsort(stable=True).split(ENCODED_AT_ONCE):
             width = lengths[rows].max()
             encoded[rows, :width] = self._encode(prompt_ids[rows, :width], prompt_mask[rows, :width])[0]

@@ -36,8 +36,8 @@ def skeleton(kind: Any, folder: Path) -> Any:
         return kind.from_config(described, trust_remote_code=False)
 
 
-def model(kind: Any, folder: Path, **options: Any) -> Any:
-    """A model of one of the library's Auto classes, in float32, without dropout.
+def model(kind: Any, folder: Path, dtype: str = "float32", **options: Any) -> Any:
+    """A model of one of the library's Auto classes, its weights in this type of torch, without dropout.
 
     Raises InputError if it is of another kind, or if a weight is missing, has another shape or is not finite.
     """
@@ -46,7 +46,7 @@ def model(kind: Any, folder: Path, **options: Any) -> Any:
     with _one_line(folder):
         loaded, info = kind.from_pretrained(
             folder,
-            dtype=torch.float32,
+            dtype=getattr(torch, dtype),
             use_safetensors=True,
             trust_remote_code=False,
             ignore_mismatched_sizes=True,  # or the library would print a table; they are refused below

@@ -124,7 +124,7 @@ def filtered(
     drawn: list[list[str]] = [[] for _ in dialogues]
     for number, rows in enumerate(summaries.by_length(dialogues, max(1, batch_size // samples), "without bad words")):
         encoded = prompts.encode(tokenizer, [prompts.prompt(dialogues[row]) for row in rows], max_prompt_tokens)
-        with adapters.merged(policy.language_model), torch.random.fork_rng():
+        with policy.merged(), torch.random.fork_rng():
             torch.manual_seed(seed_of(seed, FILTER, number))
             texts = [
                 _generate(policy, tokenizer, *encoded, max_new_tokens=max_new_tokens, bad_words_ids=forbidden, **how)

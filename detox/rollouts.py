@@ -99,10 +99,25 @@ def collect(
         score(summaries, truncated, reward, score_clip, missing_eos_penalty),
         truncated,
     )
+    parts = rollout.by_length(torch.arange(len(texts)), micro_batch_size * len(texts) // len(seeds))
+    if not policy.exact:
+        for part in parts:
+            evaluate_again(policy, rollout, sample.states, part)
     with policy.reference():
-        for part in rollout.by_length(torch.arange(len(texts)), micro_batch_size * len(texts) // len(seeds)):
+        for part in parts:
             compare(policy, rollout, sample.states, part)
     return rollout
+
+
+@torch.no_grad()
+def evaluate_again(policy: Policy, rollout: Rollout, states: Tensor, prompts: Tensor) -> None:
+    """Puts what the update's own pass makes of the episodes of these prompts in the place of what decoding made."""
+    part, index = rollout.of(prompts), rollout.episodes(prompts)
+    mask, width = part.response_mask, part.response_ids.shape[1]
+    now = policy.evaluate(part.prompt_ids, part.prompt_mask, part.response_ids, mask)
+    rollout.logprobs[index, :width] = now.logprobs
+    rollout.values[index, :width] = now.values * mask
+    states[index, :width] = now.states * mask[:, :, None]
 
 
 def compare(policy: Policy, rollout: Rollout, states: Tensor, prompts: Tensor) -> None:

@@ -85,7 +85,8 @@ def draw(
     greedy = torch.tensor([seed is None for seed in seeds])
     shape = len(seeds), max_new_tokens
     ids, mask = torch.full(shape, config.pad_token_id), torch.zeros(shape, dtype=torch.bool)
-    logprobs, values, states = torch.zeros(shape), torch.zeros(shape), torch.zeros(*shape, width)
+    logprobs, values = torch.zeros(shape), torch.zeros(shape)
+    states = torch.zeros(*shape, width, dtype=encoding.states.dtype)
     rows = torch.arange(len(seeds))  # the responses in `encoding`, k to each of them …
     running = torch.ones_like(rows, dtype=torch.bool)  # … some of which have ended already
     tokens = torch.full_like(rows, config.decoder_start_token_id)

@@ -1,7 +1,8 @@
 """The PPO loop: roll out, estimate advantages, update, adapt the KL coefficient; one StepStats a step.
 
 Where it departs from TRL 0.11.4's PPOTrainer: the reference is the starting adapter, the first token counts, there is
-no dropout, rollout log-probabilities come from decoding itself, and losses are token sums over an optimiser batch.
+no dropout, rollout log-probabilities come (in float32) from decoding itself, and losses are token sums over an
+optimiser batch.
 
 Several processes (detox.ranks) share the prompts of a rollout and the micro-batches of an update; each knows the whole
 rollout, and all take the same optimiser step on the sum of their gradients. So a step is what one process makes of it.

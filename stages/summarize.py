@@ -54,7 +54,7 @@ def draw(
     drawn: dict[str, dict[int, list[str]]] = {name: dict(rows) for name, rows in record.items()}
     for (name, adapter), keys in zip(ADAPTERS.items(), ([*before, *fresh], before), strict=True):
         for batch in summaries.draw(
-            Policy(base, adapter),
+            Policy(base, adapter, model.dtype),
             tokenizer,
             texts,
             keys,

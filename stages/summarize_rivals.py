@@ -23,7 +23,7 @@ def main() -> None:
     chosen = rivals.choose(dialogues.load(Path("data/prepared/test.jsonl")), p.dialogues)
     systems = rivals.adapter_systems(ADAPTER, PPO, SNAPSHOTS, p.scales)
     rows_of = rivals.draw(
-        Policy(base, ADAPTER),
+        Policy(base, ADAPTER, model.dtype),
         prompts.tokenizer(base),
         chosen,
         systems,

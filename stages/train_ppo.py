@@ -26,8 +26,9 @@ def main() -> None:
     from detox.train_state import TrainState
 
     p, model, seed = params.load(params.Ppo), params.load(params.Model), params.seed()
+    model.check_micro_batch(p)
     base, judged = sources.local(model.source), params.load(params.Classifier, section="reward")
-    policy, reward, tokenizer = Policy(base, ADAPTER), Classifier(judged), prompts.tokenizer(base)
+    policy, reward, tokenizer = Policy(base, ADAPTER, model.dtype), Classifier(judged), prompts.tokenizer(base)
     texts = [dialogue.text for dialogue in dialogues.load(TRAIN)]
     note_cut(cut := prompts.count_cut(tokenizer, texts, model.max_prompt_tokens), len(texts), model.max_prompt_tokens)
     state, inputs = TrainState(policy, p), [TRAIN, ADAPTER, base, sources.local(judged.source)]

@@ -47,7 +47,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, base: Path, adapter: Path
     sections = {
         "seed": 5,
         "compute": {"launcher": "python", "processes": 1},
-        "model": {"source": pinned(base), "max_prompt_tokens": 30},
+        "model": {"source": pinned(base), "max_prompt_tokens": 30, "dtype": "float32"},
         "adapter": {"source": pinned(adapter)},
         "reward": {"source": pinned(word_classifier), "toxic_label": "hate", "batch_size": 4},
         "ppo": PPO,

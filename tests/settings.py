@@ -3,7 +3,7 @@
 COMPLETE = """\
 seed: 7
 compute: {launcher: python, processes: 1}
-model: {source: {path: models/base}, max_prompt_tokens: 512}
+model: {source: {path: models/base}, max_prompt_tokens: 512, dtype: float32}
 prepare:
   source: {path: data/source}
   min_characters: 200

@@ -37,7 +37,7 @@ def complaint(refused: Refused) -> str:
     """What is said of the adapter as it is now; its pin is right."""
     sections = {
         "seed": 1,
-        "model": {"source": pinned(Path("base")), "max_prompt_tokens": 30},
+        "model": {"source": pinned(Path("base")), "max_prompt_tokens": 30, "dtype": "float32"},
         "adapter": {"source": pinned(Path("adapter"))},
     }
     Path("params.yaml").write_text(json.dumps(sections))

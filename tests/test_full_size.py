@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from imports import ROOT
 from peft import LoraConfig
 from safetensors.torch import save_file
 from transformers import T5Config, T5ForConditionalGeneration
@@ -118,6 +119,27 @@ def test_a_gpu_is_counted_at_a_twentieth_of_its_rate() -> None:
 )
 def test_a_duration_is_in_the_unit_that_a_person_would_use(seconds: float, words: str) -> None:
     assert cost.duration(seconds) == words
+
+
+def test_what_was_measured_is_what_the_profile_says_but_for_counts_that_are_scaled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else the README's figures are of another profile: `make full-size`."""
+    monkeypatch.chdir(ROOT)
+    measured = json.loads(cost.FIGURES.read_text(encoding="utf-8"))["parameters"]
+    scaled = {"epochs", "steps", "snapshot_every", "dialogues", "scales"}
+    assert sizes(measured, scaled) == sizes(cost.profile(), scaled)
+
+
+def sizes(tree: Any, but: set[str]) -> dict[str, int]:
+    """The whole numbers of the sections that decide how long a unit of work takes."""
+    sections = {"tuning": tree["adapter"]["tuning"]} | {name: tree[name] for name in ("ppo", "summarize", "rivals")}
+    return {
+        f"{section}.{key}": value
+        for section, values in sections.items()
+        for key, value in values.items()
+        if isinstance(value, int) and key not in but
+    }
 
 
 def test_a_program_that_fails_says_why(tmp_path: Path) -> None:

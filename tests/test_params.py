@@ -18,7 +18,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_each_section_becomes_its_dataclass(path: Path) -> None:
     assert params.seed(path) == 7
-    assert params.load(params.Model, path) == params.Model(params.Source("models/base"), 512)
+    assert params.load(params.Model, path) == params.Model(params.Source("models/base"), 512, "float32")
     assert params.load(params.Prepare, path) == params.Prepare(params.Source("data/source"), 200, 1000, 0.2, 0.0)
     assert params.load(params.Adapter, path) == params.Adapter(params.Source("models/start"))
     assert params.load(params.Summarize, path) == params.Summarize(4, 8, 0.1, 30, 64, 60, 10)

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from imports import ROOT
 
-from benchmarks import readme, seeds
+from benchmarks import cost, readme, seeds
 
 
 def test_the_results_in_the_readme_are_what_the_command_writes() -> None:
@@ -13,6 +13,15 @@ def test_the_results_in_the_readme_are_what_the_command_writes() -> None:
 
     assert found is not None
     assert found[0] == readme.results(ROOT / "metrics"), "run 'make readme'"
+    assert all(len(line) <= 120 for line in found[0].splitlines())
+
+
+def test_what_a_full_run_costs_is_what_the_command_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    found = readme.COST.search((ROOT / "README.md").read_text(encoding="utf-8"))
+
+    assert found is not None
+    assert found[0] == cost.read(), "run 'make readme'"
     assert all(len(line) <= 120 for line in found[0].splitlines())
 
 

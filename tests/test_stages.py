@@ -127,7 +127,7 @@ def test_a_stage_says_how_many_prompts_it_cuts(
     """With the instruction, the cue and the end they have 18, 13, 16, 12, 10 and 17 tokens."""
     assert read_metrics(Path("metrics/train.json"))["prompts_cut"] == 0
     monkeypatch.chdir(shutil.copytree(finished, tmp_path / "copy"))
-    write_params(model={"source": pinned(base), "max_prompt_tokens": 16})
+    write_params(model={"source": pinned(base), "max_prompt_tokens": 16, "dtype": "float32"})
     train_ppo.main()
     assert capsys.readouterr().out == "note: 2 of 6 prompts were cut to 16 tokens (model.max_prompt_tokens)\n"
     assert read_metrics(Path("metrics/train.json"))["prompts_cut"] == 2
