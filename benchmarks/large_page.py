@@ -16,7 +16,7 @@ from benchmarks.page import COLOR, LIMIT, STYLE
 from benchmarks.tables import markdown
 from detox import files
 
-FITTED = 10_000  # dialogues from which on the start of Python hardly counts
+FITTED = 100_000  # dialogues from which on the start of Python hardly counts
 ALLOWED_GB = 1.5
 
 Point = Mapping[str, Any]
