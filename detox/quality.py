@@ -7,6 +7,7 @@ without outer punctuation.
 import re
 import string
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import pairwise
 
 Facts = Mapping[str, Sequence[str]]  # name of a fact → the ways in which a summary may put it
@@ -83,8 +84,13 @@ def _stated(text: str, facts: Facts) -> set[str]:
 
 
 def _says(text: str, words: str) -> bool:
+    return bool(_saying(words).search(text))
+
+
+@cache  # re's own cache holds fewer patterns than a corpus has facts
+def _saying(words: str) -> re.Pattern[str]:
     # No \b: some facts begin with #.
-    return bool(re.search(rf"(?<!\w){re.escape(words)}(?!\w)", text, re.I))
+    return re.compile(rf"(?<!\w){re.escape(words)}(?!\w)", re.I)
 
 
 def _share(hits: Sequence[bool], empty: float = 1.0) -> float:
