@@ -15,7 +15,7 @@ from imports import ROOT
 from ruamel.yaml import YAML
 from tiny import DIALOGUES, new_classifier, save_classifier
 
-from detox import profiles
+from detox import profiles, sources
 
 pytest_plugins = ["installed", "models"]
 pytestmark = [
@@ -122,8 +122,8 @@ def test_the_recipe_works_as_it_is_written(project: Path, installed: Path) -> No
             edit(project / "params.yaml", block)
         else:
             printed += follow(project, installed, block)
-    for section in ("prepare", "reward"):
-        assert len(re.findall(rf"^{section}\.source\.sha256: [0-9a-f]{{64}}$", printed, re.M)) == 1
+    for section, path in {"prepare": "data/calls.csv", "reward": "models/toxicity"}.items():
+        assert f"{section}.source.sha256: {sources.digest(project / path)}\n" in printed
     assert re.search(r"^judge 0\.\d{4}  reward 0\.\d{4}  Bob calls Ann a clown\.$", printed, re.M)
     assert "all: Toxicity, reward" in printed
     assert printed.endswith("The report is metrics/report.html\n")
