@@ -62,6 +62,7 @@ def tune(
         callbacks=[EarlyStoppingCallback(p.patience)] if dev else [],
     )
     trainer.train(resume_from_checkpoint=_newest(unfinished))
+    model.peft_config["default"].target_modules = sorted(p.targets)  # peft's set would be saved in an order by chance
     model.save_pretrained(str(folder), save_embedding_layers=False)
     result: dict[str, Any] = {"steps": trainer.state.global_step}
     if dev:

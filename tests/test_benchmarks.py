@@ -172,7 +172,7 @@ def test_evaluates_measurement_and_ours_give_the_same_scores(tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_every_measurement_of_ours_runs_on_tiny_models(tmp_path: Path) -> None:
-    sizes = Sizes(width=64, layers=1, cut_layers=1, episodes=4, tokens=2)
+    sizes = Sizes(width=64, layers=1, cut_layers=1, episodes=8, tokens=2)
     bench = Bench(tmp_path, "no Python with TRL", 1, sizes)
     bench.make_models()
     assert "lm_head.weight" in load_file(tmp_path / "t5" / "base" / "model.safetensors")

@@ -106,7 +106,9 @@ def follow(project: Path, installed: Path, block: str) -> str:
         "DVC_SITE_CACHE_DIR": str(project.parent / "site-cache"),
     }
     call = ["bash", "-euo", "pipefail", "-c", block]
-    finished = subprocess.run(call, cwd=project, env=os.environ | ANYONE | own, capture_output=True, text=True)
+    # A make that is below another one says so.
+    around = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
+    finished = subprocess.run(call, cwd=project, env=around | ANYONE | own, capture_output=True, text=True)
     assert finished.returncode == 0, f"{block}\n{finished.stdout[-3000:]}\n{finished.stderr[-6000:]}"
     return finished.stdout
 

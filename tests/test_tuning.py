@@ -1,5 +1,6 @@
 """An adapter that is tuned here learns the references, keeps the best, and goes on after an interruption."""
 
+import json
 import os
 import shutil
 import signal
@@ -46,6 +47,14 @@ def test_the_references_become_likely_and_the_adapter_fits_its_base(base: Path, 
     assert {"rouge1", "rouge2", "rougeL", "rougeLsum"} <= metrics.keys()
     adapters.check(tmp_path / "run" / "adapter", base)
     assert adapters.describe(tmp_path / "run" / "adapter")["rank"] == 2
+
+
+@pytest.mark.slow
+def test_the_configuration_has_the_layers_in_the_order_of_the_alphabet(base: Path, tmp_path: Path) -> None:
+    """peft keeps them in a set of texts, whose order differs from one Python process to the next."""
+    tune(base, tmp_path, dev=0, epochs=1, targets=["wo", "v", "o", "k", "q"])
+    config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text(encoding="utf-8"))
+    assert config["target_modules"] == ["k", "o", "q", "v", "wo"]
 
 
 @pytest.mark.slow
