@@ -62,7 +62,6 @@ def tune(
         callbacks=[EarlyStoppingCallback(p.patience)] if dev else [],
     )
     trainer.train(resume_from_checkpoint=_newest(unfinished))
-    model.peft_config["default"].target_modules = sorted(p.targets)  # peft's set would be saved in an order by chance
     model.save_pretrained(str(folder), save_embedding_layers=False)
     result: dict[str, Any] = {"steps": trainer.state.global_step}
     if dev:
@@ -104,6 +103,7 @@ def _with_lora(base: Path, p: Tuning) -> PeftModel:
         task_type="SEQ_2_SEQ_LM",
         base_model_name_or_path=base.as_posix(),
     )
+    config.target_modules = sorted(p.targets)  # peft has made a set of them, and would save it in an order by chance
     return get_peft_model(model, config)
 
 
