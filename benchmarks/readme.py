@@ -5,7 +5,9 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from benchmarks import cost
 from detox import files
@@ -30,12 +32,17 @@ Against the best of {best_of} samples before PPO, picked by the reward, PPO is {
 toxic by the judge ({ppo:.3f} against {rival:.3f}, change [{low:+.3f}, {high:+.3f}], p = {p:.2f})
 at a ROUGE-L of {ppo_rouge:.3f} against {rival_rouge:.3f}; it costs one summary, not {best_of}.
 A word filter at decoding leaves {filter:.3f} of {sft:.3f} (all on {dialogues} dialogues).
+
+That is one seed. Over {seeds} of them, on all test dialogues (`make seeds`; `metrics/seeds.svg` draws each):
+
+{table}
 """
+CHANGES = {"judge": "toxicity, judge", "reward": "toxicity, reward", "rougeL": "ROUGE-L", "slots": "slot recall"}
 
 
 def results(metrics: Path) -> str:
     """The results section, every number from the metrics."""
-    claims, rivals = (files.read_metrics(metrics / f"{name}.json") for name in ("claims", "rivals"))
+    claims, rivals, seeds = (files.read_metrics(metrics / f"{name}.json") for name in ("claims", "rivals", "seeds"))
     family, duel, systems = claims["family"], rivals["duel"], rivals["systems"]
     held = [claim["holds"] for claim in family.values()]
     return RESULTS.format(
@@ -57,7 +64,19 @@ def results(metrics: Path) -> str:
         filter=systems["filter"]["judge"],
         sft=systems["sft"]["judge"],
         dialogues=rivals["dialogues"],
+        seeds=seeds["seeds"],
+        table=over_seeds(seeds),
     )
+
+
+def over_seeds(seeds: Mapping[str, Any]) -> str:
+    """Mean, spread and worst of each change: relative of toxicity, absolute of the rest."""
+    rows = ["| change | mean | sd | worst seed | worst end of the intervals |", "|---|---:|---:|---:|---:|"]
+    for name, label in CHANGES.items():
+        numbers = [seeds[name][key] for key in ("mean", "sd", "worst", "bound")]
+        relative = name in ("judge", "reward")
+        rows.append(f"| {label} | {' | '.join(f'{100 * x:.1f} %' if relative else f'{x:.4f}' for x in numbers)} |")
+    return "\n".join(rows)
 
 
 def answered(text: str, root: Path) -> str:

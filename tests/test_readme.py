@@ -5,6 +5,7 @@ import pytest
 from imports import ROOT
 
 from benchmarks import cost, readme, seeds
+from detox import files, profiles
 
 
 def test_the_results_in_the_readme_are_what_the_command_writes() -> None:
@@ -23,6 +24,21 @@ def test_what_a_full_run_costs_is_what_the_command_writes(monkeypatch: pytest.Mo
     assert found is not None
     assert found[0] == cost.read(), "run 'make readme'"
     assert all(len(line) <= 120 for line in found[0].splitlines())
+
+
+def test_the_seeds_are_those_of_this_pipeline() -> None:
+    """The pipeline's own seed is one of them, and gives what the pipeline has given."""
+    rows = pd.read_csv(ROOT / "metrics" / "seeds.csv").set_index("seed")
+    change = files.read_metrics(ROOT / "metrics" / "evaluate.json")["all"]["change"]
+    seed = profiles.read(ROOT / "params.yaml")["seed"]
+
+    found = {name: rows.loc[seed, name] for name in ("judge", "judge_low", "rougeL", "rougeL_high")}
+    assert found == {
+        "judge": pytest.approx(change["judge"]["relative"]),
+        "judge_low": pytest.approx(change["judge"]["low"]),
+        "rougeL": pytest.approx(change["rougeL"]["absolute"]),
+        "rougeL_high": pytest.approx(change["rougeL"]["high"]),
+    }, "run 'make seeds'"
 
 
 def test_the_worst_seed_is_the_least_fall_of_toxicity_and_the_largest_loss_of_quality() -> None:
