@@ -9,10 +9,9 @@ from statistics import linear_regression, median
 from typing import Any
 
 import matplotlib.style
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from benchmarks.page import COLOR, LIMIT, STYLE
+from benchmarks.page import COLOR, LIMIT, STYLE, render
 from benchmarks.tables import markdown
 from detox import files
 
@@ -25,15 +24,9 @@ Point = Mapping[str, Any]
 def write(folder: Path) -> str:
     """Writes page and plot from the figures in this folder; returns the page."""
     results = json.loads((folder / "large.json").read_text(encoding="utf-8"))
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        autoescape=False,  # noqa: S701 - Markdown
-    )
     points = results["points"]
     told = {"noted": results["noted"], "table": table(points), "exponent": exponent(points), "fitted": FITTED}
-    page = templates.get_template("large.md.jinja").render(**told, rounds=len(points[0]["rounds"]))
+    page = render("large.md.jinja", **told, rounds=len(points[0]["rounds"]))
     with files.atomic(folder / "LARGE.md") as temporary:
         temporary.write_text(page, encoding="utf-8")
     with files.atomic(folder / "large.svg") as temporary, matplotlib.style.context(STYLE):

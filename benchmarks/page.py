@@ -21,13 +21,7 @@ COLOR, LIMIT = "#3b82f6", "#d97706"
 def write(folder: Path) -> str:
     """Writes page and plot from the results in this folder; returns the page."""
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        autoescape=False,  # noqa: S701 - Markdown
-    )
-    page = templates.get_template("results.md.jinja").render(results=results, tables=tables)
+    page = render("results.md.jinja", results=results, tables=tables)
     with files.atomic(folder / "RESULTS.md") as temporary:
         temporary.write_text(page, encoding="utf-8")
     with files.atomic(folder / "results.svg") as temporary:
@@ -35,6 +29,17 @@ def write(folder: Path) -> str:
         with matplotlib.style.context(STYLE):
             plot(results).savefig(temporary, format="svg", metadata=unnamed)
     return page
+
+
+def render(template: str, **told: object) -> str:
+    """A page of Markdown from a template of this folder."""
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        autoescape=False,  # noqa: S701 - Markdown
+    )
+    return templates.get_template(template).render(**told)
 
 
 def plot(results: Mapping[str, Any]) -> Figure:
