@@ -15,6 +15,7 @@ help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: $(READY) ## Run what has changed of the pipeline, then show toxicity before and after
+	@$(IN_VENV) python -m detox.torn
 	@$(IN_VENV) python -m dvc repro
 	@cat metrics/headline.md
 	@echo "The report is metrics/report.html"

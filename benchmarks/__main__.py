@@ -5,16 +5,14 @@ own: `make bench` sets it up and runs all. Nothing else should run on the machin
 """
 
 import argparse
-import datetime
 import json
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import device, page
+from benchmarks import device, page, rounds
 from benchmarks.parts import PARTS, WITH_TRL, Bench, Sizes
-from detox import files
 from detox.errors import InputError
 from stages import yield_while_waiting
 
@@ -44,10 +42,8 @@ def measure(names: list[str], trl_python: str, pairs: int, results: Path) -> Non
         bench = Bench(Path(folder), trl_python, pairs, Sizes())
         bench.make_models()
         for name in names:
-            noted = {"date": datetime.date.today().isoformat(), **device.description()}
-            stored[name] = {"noted": noted, **PARTS[name](bench)}
-            with files.atomic(results) as temporary:
-                temporary.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            stored[name] = device.noted(PARTS[name](bench))
+            rounds.store(results, stored)
 
 
 def main() -> None:

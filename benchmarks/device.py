@@ -1,9 +1,12 @@
 """What the figures were measured on."""
 
+import datetime
 import os
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -28,3 +31,8 @@ def description() -> dict[str, str | int]:
         "versions": f"Python {platform.python_version()}, "
         + ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
     }
+
+
+def noted(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures, and when and on what they were measured."""
+    return {"noted": {"date": datetime.date.today().isoformat(), **description()}, **figures}

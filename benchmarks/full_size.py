@@ -7,28 +7,23 @@ Writes benchmarks/full_size.json, from which `make readme` writes what a run wil
 """
 
 import argparse
-import datetime
 import json
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 from tqdm import tqdm
 
-from benchmarks.rounds import Figures, printed
+from benchmarks import rounds, usage
+from benchmarks.rounds import Figures
 from detox import files, params
 from detox.errors import InputError
 from stages import yield_while_waiting
 
-# Not torch: a measured process begins with its parent's memory as its peak.
 HERE = Path(__file__).parent
-ROOT = HERE.parent
 STAGES = "prepare fetch_adapter train_ppo summarize summarize_rivals evaluate report".split()
 PREPARED, CUT = Path("data/prepared"), Path("data/cut")
 
@@ -65,12 +60,12 @@ def make_project(project: Path, tokenizer: Path, dialogues: Path, counts: Counts
     project.mkdir()
     for name in ("params.yaml", "profiles/flan-t5-base.yaml", "data/miniature/insults.txt"):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, project / name)
+        shutil.copyfile(usage.ROOT / name, project / name)
     (project / "profiles" / "full-size.yaml").write_text(json.dumps(overlay(dialogues, counts)), encoding="utf-8")
     told = [f"--tokenizer={tokenizer}", f"--width={sizes.width}", f"--layers={sizes.layers}"]
-    printed([sys.executable, "-m", "benchmarks.full_size_models", str(project / "models"), *told])
+    rounds.printed([sys.executable, "-m", "benchmarks.full_size_models", str(project / "models"), *told])
     for module in (["detox.profiles", "flan-t5-base"], ["detox.profiles", "full-size"], ["detox.pins"]):
-        run([sys.executable, "-m", *module], project)
+        usage.run([sys.executable, "-m", *module], project)
 
 
 def cut(project: Path, counts: Counts) -> dict[str, int]:
@@ -90,35 +85,13 @@ def spaced(rows: list[Any], count: int) -> list[Any]:
     return [rows[place * len(rows) // count] for place in range(count)]
 
 
-def run(command: list[str], project: Path) -> Figures:
-    """Seconds, seconds of the cores it has kept busy, all added up, and its peak memory in GiB.
-
-    Raises InputError, with its last words, if it fails.
-    """
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "DVC_ROOT": str(project), "HF_HUB_OFFLINE": "1"}
-    start = time.perf_counter()
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(command, cwd=project, env=environment, stdout=subprocess.DEVNULL, stderr=said)
-        _, status, usage = os.wait4(process.pid, 0)  # for its peak alone, not that of every child before it
-        process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        words = said.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
-    if process.returncode:
-        raise InputError(f"{' '.join(command)} failed with exit code {process.returncode}: {words[-1]}")
-    return {
-        "seconds": time.perf_counter() - start,
-        "cpu_seconds": usage.ru_utime + usage.ru_stime,
-        "peak_gb": usage.ru_maxrss / 2**20,
-    }
-
-
 def measure(project: Path, tokenizer: Path, dialogues: Path, counts: Counts, sizes: Sizes) -> Figures:
     """What benchmarks/full_size.json holds, but for the machine."""
     make_project(project, tokenizer, dialogues, counts, sizes)
     models = size(project / "models")
     stages, rows = {}, {}
     for stage in tqdm(STAGES):
-        stages[stage] = run([sys.executable, "-m", f"stages.{stage}"], project)
+        stages[stage] = usage.run([sys.executable, "-m", f"stages.{stage}"], project)
         if stage == "prepare":
             rows = cut(project, counts)
     return {
@@ -167,10 +140,8 @@ def main() -> None:
     # Only now, because they import torch.
     from benchmarks import cost, device
 
-    noted = {"date": datetime.date.today().isoformat(), **device.description()}
-    figures = {"noted": noted, **figures}
-    with files.atomic(HERE / "full_size.json") as temporary:
-        temporary.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    figures = device.noted(figures)
+    rounds.store(HERE / "full_size.json", figures)
     print(cost.page(figures, cost.profile()))
 
 

@@ -6,18 +6,15 @@ alone meanwhile.
 """
 
 import argparse
-import datetime
 import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
-from typing import Any
 
+from benchmarks import rounds, usage
+from benchmarks.rounds import Figures
 from detox import files, sources
 from detox.errors import InputError
 
@@ -53,26 +50,17 @@ def project(folder: Path, count: int) -> Path:
     return source
 
 
-def run(folder: Path) -> dict[str, Any]:
+def run(folder: Path) -> Figures:
     """What the stage takes, and the sha256 of what it writes. Raises InputError if it fails."""
-    start = time.perf_counter()
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
-    process = subprocess.Popen([sys.executable, "-m", "stages.prepare"], cwd=folder, env=environment)
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise InputError(f"prepare failed with exit code {process.returncode}: see above")
-    peak = usage.ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20)
-    taken = {"seconds": seconds, "cpu_seconds": usage.ru_utime + usage.ru_stime, "peak_gb": peak}
+    taken = usage.run([sys.executable, "-m", "stages.prepare"], folder)
     return {**taken, "sha256": sources.digest(folder / "data")}
 
 
-def measure(count: int, rounds: int) -> dict[str, Any]:
+def measure(count: int, repeated: int) -> Figures:
     """The stage on so many dialogues. Raises InputError if a round writes other bytes than the first."""
     with tempfile.TemporaryDirectory() as name:
         source = project(Path(name), count)
-        runs = [run(Path(name)) for _ in range(rounds)]
+        runs = [run(Path(name)) for _ in range(repeated)]
         if len({each.pop("sha256") for each in runs}) > 1:
             raise InputError(f"prepare of {count} dialogues does not write the same bytes every time")
         kept = files.read_metrics(Path(name, "metrics", "prepare.json"))["kept"]
@@ -93,9 +81,7 @@ def main() -> None:
     # Here and not at the top: a process that is started has at least the memory of the one that starts it.
     from benchmarks import device, large_page
 
-    noted = {"date": datetime.date.today().isoformat(), **device.description()}
-    with files.atomic(HERE / "large.json") as temporary:
-        temporary.write_text(json.dumps({"noted": noted, "points": points}, indent=1) + "\n", encoding="utf-8")
+    rounds.store(HERE / "large.json", device.noted({"points": points}))
     print(large_page.write(HERE))
 
 

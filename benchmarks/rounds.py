@@ -3,11 +3,13 @@
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 from tqdm import trange
 
+from detox import files
 from detox.errors import InputError
 
 Figures = dict[str, Any]
@@ -47,3 +49,9 @@ def faster(rounds: Sequence[Round], name: str, than: str) -> float:
 def limit_share(rounds: Sequence[Round], name: str, rates: str, kind: str, flop: float) -> float:
     """Median over the rounds of the seconds that `flop` take at that round's rate (GFLOP/s) / seconds of `name`."""
     return median(flop / (row[rates][kind] * 1e9) / row[name]["seconds"] for row in rounds)
+
+
+def store(path: Path, figures: Figures) -> None:
+    """Writes the figures as JSON."""
+    with files.atomic(path) as temporary:
+        temporary.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", encoding="utf-8")

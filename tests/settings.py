@@ -1,4 +1,4 @@
-"""A params.yaml that has every section and key."""
+"""A params.yaml that has every section and key, and the sections of a run that is over in seconds."""
 
 COMPLETE = """\
 seed: 7
@@ -48,4 +48,18 @@ summarize:
   checkpoint_every: 10
 rivals: {dialogues: 50, pool: 16, scales: [0.5, 1.25], bad_words: data/words.txt}
 evaluate: {resamples: 9999, toxic_threshold: 0.5, best_of: 4, rouge_margin: 0.02, slots_margin: 0.02}
+"""
+
+SHORT = """\
+ppo:
+  steps: 2
+  batch_size: 8
+  mini_batch_size: 8
+  micro_batch_size: 4
+  samples_per_prompt: 2
+  max_new_tokens: 12
+  snapshot_every: 1
+summarize: {samples: 2, stress_samples: 2, stress_minimum: 4, batch_size: 16, max_new_tokens: 12}
+rivals: {dialogues: 5, pool: 4, scales: [0.5]}
+evaluate: {resamples: 99}
 """

@@ -18,6 +18,7 @@ import torch
 from hub import Hub, serve
 from imports import ROOT
 from ruamel.yaml import YAML
+from settings import SHORT
 from tiny import VOCABULARY, WORDS, new_classifier, save_classifier, word_tokenizer
 from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification, T5Config, T5ForConditionalGeneration
 
@@ -26,21 +27,13 @@ pytestmark = pytest.mark.slow
 SHARED = ROOT / "../shared/data"
 SIZES = {"train": 24, "dev": 8, "test": 10}
 JIGSAW = ["toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate"]
-SMALL = """
+SMALL = (
+    SHORT
+    + """\
 model: {max_prompt_tokens: 256}
 adapter: {tuning: {rank: 2, batch_size: 8, epochs: 1}}
-ppo:
-  steps: 2
-  batch_size: 8
-  mini_batch_size: 8
-  micro_batch_size: 4
-  samples_per_prompt: 2
-  max_new_tokens: 12
-  snapshot_every: 1
-summarize: {samples: 2, stress_samples: 2, stress_minimum: 4, batch_size: 16, max_new_tokens: 12}
-rivals: {dialogues: 5, pool: 4, scales: [0.5]}
-evaluate: {resamples: 99}
 """
+)
 
 
 def rows(part: str) -> Iterator[list[str]]:

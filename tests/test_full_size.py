@@ -13,7 +13,7 @@ from peft import LoraConfig
 from safetensors.torch import save_file
 from transformers import T5Config, T5ForConditionalGeneration
 
-from benchmarks import cost, full_size, shapes
+from benchmarks import cost, full_size, shapes, usage
 from detox import adapters
 from detox.errors import InputError
 from detox.policy import Policy
@@ -144,7 +144,7 @@ def sizes(tree: Any, but: set[str]) -> dict[str, int]:
 
 def test_a_program_that_fails_says_why(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="failed with exit code 1: no such thing"):
-        full_size.run([sys.executable, "-c", "raise SystemExit('no such thing')"], tmp_path)
+        usage.run([sys.executable, "-c", "raise SystemExit('no such thing')"], tmp_path)
 
 
 def test_the_rows_that_are_left_are_evenly_spaced() -> None:

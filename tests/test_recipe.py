@@ -13,6 +13,7 @@ import pytest
 from commands import ANYONE
 from imports import ROOT
 from ruamel.yaml import YAML
+from settings import SHORT
 from tiny import DIALOGUES, new_classifier, save_classifier
 
 from detox import profiles, sources
@@ -24,23 +25,15 @@ pytestmark = [
 ]
 
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-SMALL = """
+SMALL = (
+    SHORT
+    + """\
 model: {source: {path: models/base}, max_prompt_tokens: 256}
 adapter: {source: {path: models/start}}
 reward: {source: {path: models/judge}, toxic_label: hate}
 judge: {source: {path: models/judge}, toxic_label: hate}
-ppo:
-  steps: 2
-  batch_size: 8
-  mini_batch_size: 8
-  micro_batch_size: 4
-  samples_per_prompt: 2
-  max_new_tokens: 12
-  snapshot_every: 1
-summarize: {samples: 2, stress_samples: 2, stress_minimum: 4, batch_size: 16, max_new_tokens: 12}
-rivals: {dialogues: 5, pool: 4, scales: [0.5]}
-evaluate: {resamples: 99}
 """
+)
 CALLS = 40
 
 
