@@ -6,6 +6,7 @@ the cost, is left out. Without means without all that an interruption asks for: 
 """
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from statistics import median
 from tqdm import trange
 
 from detox import adapters, checkpoints, dialogues, memory, params, prompts, sources, summaries, trainer
+from detox.errors import InputError
 from detox.policy import POLICY, Policy
 from detox.rewards import Classifier
 from detox.train_state import TrainState
@@ -92,7 +94,10 @@ def main() -> None:
     keep_freed_memory()
     yield_while_waiting()
     for work in (training, summarising):
-        found = ratios(work, pairs)
+        try:
+            found = ratios(work, pairs)
+        except InputError as error:
+            sys.exit(f"error: {error}")
         each = ", ".join(f"{ratio - 1:+.1%}" for ratio in found)
         print(f"{work.__name__}: {median(found) - 1:+.1%} with checkpoints, the median of {each}")
 
