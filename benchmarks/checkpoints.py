@@ -1,8 +1,9 @@
-"""How much longer training and summarising take with checkpoints than without: `make bench-checkpoints`, some minutes.
+"""How much longer training and summarising take because of their checkpoints: `make bench-checkpoints`, some minutes.
 
-Needs what `make repro` makes. In one process and from the same start, in turn with and without: the work that lies
-between two checkpoints, and one of them, with a state as large as at the end of the stage. Start-up, which would hide
-the cost, is left out. Without means without all that an interruption asks for: copying the state at every step, too.
+Needs what `make repro` makes. What is run is the work that lies between two checkpoints, and one of them, with a state
+as large as at the end of the stage; start-up, which would hide the cost, is left out. The cost is what the clock says
+of all that an interruption asks for: writing, and copying the state at every step, too. Two runs, with and without,
+differ by more than that on a machine that is not one's own: by up to a quarter either way.
 """
 
 import argparse
@@ -11,8 +12,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from statistics import median
+from typing import ParamSpec, TypeVar
 
 from tqdm import trange
 
@@ -27,9 +30,32 @@ from stages import keep_freed_memory, yield_while_waiting
 PREPARED, ADAPTER = Path("data/prepared"), Path("models/adapter")
 SEED = 1
 
+P = ParamSpec("P")
+T = TypeVar("T")
 
-def training(folder: Path | None) -> float:
-    """Seconds of PPO; a checkpoint is written into `folder`, if any."""
+
+class Stopwatch:
+    """Seconds that functions have taken."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def timed(self, function: Callable[P, T]) -> Callable[P, T]:
+        """The function, whose time counts."""
+
+        @wraps(function)
+        def counted(*args: P.args, **kwargs: P.kwargs) -> T:
+            begin = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.seconds += time.perf_counter() - begin
+
+        return counted
+
+
+def training(kept: Stopwatch, folder: Path) -> float:
+    """Seconds of PPO up to its first checkpoint, which is written into `folder`."""
     model, p = params.load(params.Model), params.load(params.Ppo)
     base = sources.local(model.source)
     policy, tokenizer = Policy(base, ADAPTER), prompts.tokenizer(base)
@@ -39,22 +65,20 @@ def training(folder: Path | None) -> float:
     state = TrainState(policy, few)
     for number in range(p.steps // p.snapshot_every):
         state.snapshots[number] = adapters.weights(policy.language_model, POLICY)
+    state.freeze = kept.timed(state.freeze)  # type: ignore[method-assign]
 
     def train(p: params.Ppo) -> Iterator[StepStats]:
         return trainer.train(policy, reward, tokenizer, texts, model.max_prompt_tokens, p, SEED, state)
 
+    keep = kept.timed(checkpoints.Run(folder, p.checkpoint_every).keep)
     begin = time.perf_counter()
-    if folder:
-        run = checkpoints.Run(folder, p.checkpoint_every)
-        for _ in memory.sparing(train, few, state):
-            run.keep(state.freeze())
-    else:
-        list(train(few))
+    for _ in memory.sparing(train, few, state):
+        keep(state.freeze())
     return time.perf_counter() - begin
 
 
-def summarising(folder: Path | None) -> float:
-    """Seconds of decoding; a checkpoint is written into `folder`, if any."""
+def summarising(kept: Stopwatch, folder: Path) -> float:
+    """Seconds of decoding up to its first checkpoint, which is written into `folder`."""
     model, p = params.load(params.Model), params.load(params.Summarize)
     base = sources.local(model.source)
     policy, tokenizer = Policy(base, ADAPTER), prompts.tokenizer(base)
@@ -63,43 +87,38 @@ def summarising(folder: Path | None) -> float:
     drawn = {row: [*dialogue.references[:1] * len(keys)] for row, dialogue in enumerate(test)}
     texts = [dialogue.text for dialogue in test[: p.checkpoint_every * (p.batch_size // len(keys))]]
     sizes = {"batch_size": p.batch_size, "max_prompt_tokens": model.max_prompt_tokens}
+    keep = kept.timed(checkpoints.Run(folder, p.checkpoint_every).keep)
     batches = summaries.draw(policy, tokenizer, texts, keys, max_new_tokens=p.max_new_tokens, done={}, **sizes)
     begin = time.perf_counter()
-    if folder:
-        run = checkpoints.Run(folder, p.checkpoint_every)
-        for step, batch in enumerate(batches, start=1):
-            drawn |= batch
-            run.keep(checkpoints.State(step, {name: list(drawn.items()) for name in ("sft", "ppo")}, {}))
-    else:
-        list(batches)
+    for step, batch in enumerate(batches, start=1):
+        drawn |= batch
+        keep(checkpoints.State(step, {name: list(drawn.items()) for name in ("sft", "ppo")}, {}))
     return time.perf_counter() - begin
 
 
-def ratios(work: Callable[[Path | None], float], pairs: int) -> list[float]:
-    """Seconds with a checkpoint / seconds without, of each pair; which comes first alternates."""
+def costs(work: Callable[[Stopwatch, Path], float], runs: int) -> list[float]:
+    """Seconds of the checkpoint / seconds of the work without it, of each run."""
     found = []
-    for number in trange(pairs, desc=work.__name__):
-        seconds = {}
-        for kept in (True, False) if number % 2 else (False, True):
-            with tempfile.TemporaryDirectory(dir=".", prefix=".partial-") as folder:  # on the disk of .resume
-                seconds[kept] = work(Path(folder) if kept else None)
-        found.append(seconds[True] / seconds[False])
+    for _ in trange(runs, desc=work.__name__):
+        kept = Stopwatch()
+        with tempfile.TemporaryDirectory(dir=".", prefix=".partial-") as folder:  # on the disk of .resume
+            seconds = work(kept, Path(folder))
+        found.append(kept.seconds / (seconds - kept.seconds))
     return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.checkpoints", description=__doc__)
-    parser.add_argument("--pairs", type=int, default=5, help="of runs (default: 5)")
-    pairs = parser.parse_args().pairs
+    parser.add_argument("--runs", type=int, default=5, help="of each kind of work (default: 5)")
+    runs = parser.parse_args().runs
     keep_freed_memory()
     yield_while_waiting()
     for work in (training, summarising):
         try:
-            found = ratios(work, pairs)
+            found = costs(work, runs)
         except InputError as error:
             sys.exit(f"error: {error}")
-        each = ", ".join(f"{ratio - 1:+.1%}" for ratio in found)
-        print(f"{work.__name__}: {median(found) - 1:+.1%} with checkpoints, the median of {each}")
+        print(f"{work.__name__}: {median(found):.2%}, the median of {', '.join(f'{cost:.2%}' for cost in found)}")
 
 
 if __name__ == "__main__":
