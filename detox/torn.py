@@ -10,32 +10,30 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-
-def is_list(text: str) -> bool:
+def is_list(path: Path) -> bool:
     """Whether this is a list of DVC's locks; no part of one is JSON."""
     try:
-        json.loads(text)
-    except json.JSONDecodeError:
+        json.loads(path.read_bytes())
+    except ValueError:
         return False
     return True
 
 
-def is_lock(text: str) -> bool:
+def is_lock(path: Path) -> bool:
     """Whether DVC reads this as a dvc.lock."""
+    from dvc.exceptions import DvcException
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
-    from voluptuous import Invalid
+    from dvc.utils.strictyaml import load
 
     try:
-        COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe").load(text))
-    except (Invalid, YAMLError):
+        load(str(path), schema=COMPILED_LOCKFILE_SCHEMA)
+    except DvcException:
         return False
     return True
 
 
-WHOLE: dict[Path, Callable[[str], bool]] = {Path(".dvc/tmp/rwlock"): is_list, Path("dvc.lock"): is_lock}
+WHOLE: dict[Path, Callable[[Path], bool]] = {Path(".dvc/tmp/rwlock"): is_list, Path("dvc.lock"): is_lock}
 
 
 def mend(project: Path) -> list[Path]:
@@ -45,15 +43,10 @@ def mend(project: Path) -> list[Path]:
     temporary = project / ".dvc" / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     with make_lock(str(temporary / "lock"), tmp_dir=str(temporary)):
-        torn = [name for name, whole in WHOLE.items() if (project / name).exists() and not whole(read(project / name))]
+        torn = [name for name, whole in WHOLE.items() if (project / name).exists() and not whole(project / name)]
         for name in torn:
             (project / name).unlink()
     return torn
-
-
-def read(path: Path) -> str:
-    """Its text; a character that was cut in two makes no difference."""
-    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def main() -> None:
