@@ -1,9 +1,14 @@
-"""Cross-attention of k responses over one copy of their prompt: its keys and values are made, kept and read once."""
+"""Attention without needless copies of keys and values.
+
+Across: k responses read one copy of their prompt's, which are made, kept and read once. Within a response: each new
+token's are written beside those before it.
+"""
 
 from typing import Any
 
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.cache_utils import DynamicLayer
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
@@ -37,6 +42,41 @@ def attend(
 def stacked(tensor: Tensor, k: int) -> Tensor:
     """`[batch heads response prompt]` k times behind itself, `[batch heads k·response prompt]`: no copy for k = 1."""
     return tensor.unsqueeze(2).expand(-1, -1, k, -1, -1).flatten(2, 3)
+
+
+class RoomForAll(DynamicLayer):
+    """A layer's keys and values of the responses so far, in tensors with room for all of their tokens.
+
+    transformers' own layer copies what there is for every token that comes, so that for a moment it is there twice.
+    """
+
+    def __init__(self, tokens: int):
+        super().__init__()
+        self.tokens = tokens
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Appends `[batch heads more width]` and gives back all that there is, as views."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+            self.with_room = tuple(self.roomy(states[:, :, :0]) for states in (key_states, value_states))
+        start = self.get_seq_length()
+        end = start + key_states.shape[2]
+        for room, more in zip(self.with_room, (key_states, value_states), strict=True):
+            room[:, :, start:end] = more
+        self.keys, self.values = (room[:, :, :end] for room in self.with_room)
+        return self.keys, self.values
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Keeps the responses for which these are True."""
+        length = self.get_seq_length()
+        self.with_room = tuple(self.roomy(room[:, :, :length][indices]) for room in self.with_room)
+        self.keys, self.values = (room[:, :, :length] for room in self.with_room)
+
+    def roomy(self, states: Tensor) -> Tensor:
+        """A copy, `[batch heads tokens width]`; what lies behind the given ones is not set."""
+        copy = states.new_empty(len(states), states.shape[1], self.tokens, states.shape[3])
+        copy[:, :, : states.shape[2]] = states
+        return copy
 
 
 AttentionInterface.register(SHARED, attend)

@@ -18,7 +18,7 @@ from nltk.stem.porter import PorterStemmer
 from numpy.typing import NDArray
 from rouge_score import rouge_scorer, tokenize, tokenizers
 
-from detox import quality
+from detox import quality, ranks
 from detox.dialogues import Dialogue
 from detox.errors import InputError
 
@@ -61,8 +61,8 @@ class Rouge(evaluate.Metric):
         _require_texts(predictions)
         if not all(references):
             raise InputError("ROUGE needs at least one reference summary for every summary")
-        pairs = zip(predictions, map(tuple, references), strict=True)
-        scores = [_rouge(summary, texts) for summary, texts in pairs]
+        pairs = list(zip(predictions, map(tuple, references), strict=True))
+        scores = ranks.each(lambda pair: _rouge(*pair), pairs)
         return {name: [score[name] for score in scores] for name in ROUGE}
 
 

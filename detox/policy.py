@@ -22,7 +22,7 @@ import torch
 from peft import PeftModel
 from safetensors.torch import save as as_bytes
 from torch import Tensor, nn
-from transformers import AutoModelForSeq2SeqLM
+from transformers import AutoModelForSeq2SeqLM, LogitsProcessor
 from transformers.modeling_outputs import BaseModelOutput
 from trl.experimental.ppo import AutoModelForSeq2SeqLMWithValueHead
 from trl.trainer.utils import selective_log_softmax
@@ -123,22 +123,29 @@ class Policy(nn.Module):
 
     @torch.no_grad()
     def sample(
-        self, prompt_ids: Tensor, prompt_mask: Tensor, seeds: Sequence[int | None], max_new_tokens: int
+        self,
+        prompt_ids: Tensor,
+        prompt_mask: Tensor,
+        seeds: Sequence[int | None],
+        max_new_tokens: int,
+        constraint: LogitsProcessor | None = None,
     ) -> Sample:
         """One response per seed, drawn at temperature 1 from the whole distribution; the most probable tokens for None.
+
+        Under a constraint the distribution is what that leaves of it.
 
         With k times as many seeds as prompts, the first k are for the first prompt and so on: each prompt is encoded
         once. Log-probabilities and values are those of the very pass that decoded, so if it is `exact`, none has to be
         run again.
         """
         with self.merged(), self._head_reads() as states:
-            encoding = Encoding(self._encode_by_length(prompt_ids, prompt_mask), prompt_mask.long())
+            encoding = Encoding(self._encode_by_length(prompt_ids, prompt_mask), prompt_mask.long(), max_new_tokens)
 
             def step(tokens: Tensor) -> Step:
                 logits, _, values = self.model(**encoding.inputs(), decoder_input_ids=tokens[:, None])
                 return Step(logits[:, 0], values[:, 0], states.pop()[:, 0])
 
-            return draw(step, encoding, seeds, max_new_tokens, self.language_model.config)
+            return draw(step, encoding, seeds, max_new_tokens, self.language_model.config, constraint)
 
     def evaluate(
         self, prompt_ids: Tensor, prompt_mask: Tensor, response_ids: Tensor, response_mask: Tensor

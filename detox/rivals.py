@@ -2,7 +2,7 @@
 
 The adapter at shares of the way from before to after PPO, and at each snapshot; the base without an adapter; the
 adapter before PPO with a list of words forbidden while decoding; a pool of its samples, from which the best can be
-picked. All but the filter draw with the same seeds, so that a difference is the system's and not the draw's.
+picked. All draw with the same seeds, so that a difference is the system's and not the draw's.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,15 +12,14 @@ import torch
 from peft import set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
+from transformers import LogitsProcessor, NoBadWordsLogitsProcessor, PreTrainedTokenizerBase
 
-from detox import adapters, params, prompts, summaries
+from detox import adapters, params, summaries
 from detox.dialogues import Dialogue
 from detox.errors import InputError
 from detox.policy import POLICY, Policy
-from detox.sampling import seed_of
 
-SAMPLES, FILTER = 5, 6  # what a seed is for: beside trainer.py's and summaries.py's kinds
+SAMPLES = 5  # what a seed is for: beside trainer.py's and summaries.py's kinds
 
 Weights = Mapping[str, Tensor]
 
@@ -37,23 +36,33 @@ def draw(
 ) -> dict[str, list[dict[str, object]]]:
     """Lines of data/rivals/<system>.jsonl by system. The policy comes with the adapter before PPO, and loses it."""
     texts = [dialogue.text for dialogue in dialogues]
-    words, samples, keys = read_words(Path(p.bad_words)), summarize.samples, summaries.keys(seed, SAMPLES, p.pool)
-    sizes = {
-        "batch_size": summarize.batch_size,
-        "max_prompt_tokens": max_prompt_tokens,
-        "max_new_tokens": summarize.max_new_tokens,
-    }
+    clean = word_filter(tokenizer, read_words(Path(p.bad_words)))
+    pool = summaries.keys(seed, SAMPLES, p.pool)
+    usual = [None, *pool[: summarize.samples]]
 
-    def summarised(keys: Sequence[tuple[int, ...] | None]) -> list[list[str]]:
-        return summaries.in_order(summaries.draw(policy, tokenizer, texts, keys, **sizes, done={}))
+    def summarised(
+        keys: Sequence[tuple[int, ...] | None], constraint: LogitsProcessor | None = None
+    ) -> list[list[str]]:
+        batches = summaries.draw(
+            policy,
+            tokenizer,
+            texts,
+            keys,
+            constraint,
+            batch_size=summarize.batch_size,
+            max_prompt_tokens=max_prompt_tokens,
+            max_new_tokens=summarize.max_new_tokens,
+            done={},
+        )
+        return summaries.in_order(batches)
 
     drawn = {
-        "pool": rows(dialogues, summarised(keys), greedy=False),
-        "filter": rows(dialogues, filtered(policy, tokenizer, texts, words, samples, seed, **sizes), greedy=True),
+        "pool": rows(dialogues, summarised(pool), greedy=False),
+        "filter": rows(dialogues, summarised(usual, clean), greedy=True),
     }
     for name, weights in systems:
         put(policy, weights)
-        drawn[name] = rows(dialogues, summarised([None, *keys[:samples]]), greedy=True)
+        drawn[name] = rows(dialogues, summarised(usual), greedy=True)
     return drawn
 
 
@@ -102,45 +111,10 @@ def put(policy: Policy, weights: Weights) -> None:
     set_peft_model_state_dict(policy.language_model, dict(weights), adapter_name=POLICY)
 
 
-@torch.no_grad()
-def filtered(
-    policy: Policy,
-    tokenizer: PreTrainedTokenizerBase,
-    dialogues: Sequence[str],
-    bad_words: Sequence[str],
-    samples: int,
-    seed: int,
-    *,
-    batch_size: int,
-    max_prompt_tokens: int,
-    max_new_tokens: int,
-) -> list[list[str]]:
-    """Of each dialogue the most probable summary and samples at temperature 1 in which no bad word can be said.
-
-    transformers' own `bad_words_ids`: the token that would complete a word has no probability. Unlike the samples of
-    `summaries.draw` these depend on the batch.
-    """
-    forbidden = tokenizer(list(bad_words), add_special_tokens=False)["input_ids"]
-    drawn: list[list[str]] = [[] for _ in dialogues]
-    for number, rows in enumerate(summaries.by_length(dialogues, max(1, batch_size // samples), "without bad words")):
-        encoded = prompts.encode(tokenizer, [prompts.prompt(dialogues[row]) for row in rows], max_prompt_tokens)
-        with policy.merged(), torch.random.fork_rng():
-            torch.manual_seed(seed_of(seed, FILTER, number))
-            texts = [
-                _generate(policy, tokenizer, *encoded, max_new_tokens=max_new_tokens, bad_words_ids=forbidden, **how)
-                for how in ({"do_sample": False}, {"do_sample": True, "top_k": 0, "num_return_sequences": samples})
-            ]
-        for place, row in enumerate(rows):
-            drawn[row] = [texts[0][place], *texts[1][place * samples : (place + 1) * samples]]
-    return drawn
-
-
-def _generate(
-    policy: Policy, tokenizer: PreTrainedTokenizerBase, ids: Tensor, mask: Tensor, **how: object
-) -> list[str]:
-    model = policy.language_model
-    output = model.generate(input_ids=ids, attention_mask=mask.long(), **how)
-    return [text.strip() for text in tokenizer.batch_decode(output, skip_special_tokens=True)]
+def word_filter(tokenizer: PreTrainedTokenizerBase, words: Sequence[str]) -> NoBadWordsLogitsProcessor:
+    """Leaves no probability to the token that would complete a word: transformers' own `bad_words_ids`."""
+    forbidden = tokenizer(list(words), add_special_tokens=False)["input_ids"]
+    return NoBadWordsLogitsProcessor(forbidden, tokenizer.eos_token_id)
 
 
 def rows(dialogues: Sequence[Dialogue], drawn: Sequence[Sequence[str]], greedy: bool) -> list[dict[str, object]]:

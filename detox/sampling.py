@@ -5,13 +5,16 @@ values. Here a prompt leaves the batch with the last of its responses: a quarter
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import DynamicCache, EncoderDecoderCache
+from transformers import Cache, DynamicCache, EncoderDecoderCache, LogitsProcessor
 from transformers.modeling_outputs import BaseModelOutput
+
+from detox.attention import RoomForAll
 
 
 def seed_of(*key: int) -> int:
@@ -40,9 +43,10 @@ class Step(NamedTuple):
 class Encoding:
     """Encoded prompts, and the keys and values that the decoder has made of them and of the responses so far."""
 
-    def __init__(self, states: Tensor, mask: Tensor):
+    def __init__(self, states: Tensor, mask: Tensor, max_new_tokens: int):
         self.states, self.mask = states, mask
-        self.cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+        responses = Cache(layer_class_to_replicate=partial(RoomForAll, max_new_tokens))  # type: ignore[arg-type]
+        self.cache = EncoderDecoderCache(responses, DynamicCache())
 
     def keep(self, prompts: Tensor, responses: Tensor) -> None:
         """Drops the prompts and the responses for which these are False."""
@@ -73,11 +77,17 @@ def pick(logits: Tensor, uniform: Tensor, greedy: Tensor) -> tuple[Tensor, Tenso
 
 
 def draw(
-    step: Callable[[Tensor], Step], encoding: Encoding, seeds: Sequence[int | None], max_new_tokens: int, config: Any
+    step: Callable[[Tensor], Step],
+    encoding: Encoding,
+    seeds: Sequence[int | None],
+    max_new_tokens: int,
+    config: Any,
+    constraint: LogitsProcessor | None = None,
 ) -> Sample:
     """One response per seed; token t of a response falls to the t-th number of its own generator.
 
     `step` decodes the last token of each response in `encoding`. A seed of None stands for the most probable tokens.
+    Of the tokens so far and the logits, a constraint makes the logits that are drawn from.
     """
     k, width = len(seeds) // len(encoding.states), encoding.states.shape[2]
     generators = [torch.Generator().manual_seed(seed or 0) for seed in seeds]
@@ -92,7 +102,8 @@ def draw(
     tokens = torch.full_like(rows, config.decoder_start_token_id)
     for t in range(max_new_tokens):
         now = step(tokens)
-        tokens, picked = pick(now.logits, uniform[rows, t], greedy[rows])
+        logits = constraint(ids[rows, :t], now.logits) if constraint else now.logits
+        tokens, picked = pick(logits, uniform[rows, t], greedy[rows])
         valid = rows[running]
         mask[valid, t] = True
         ids[valid, t], logprobs[valid, t] = tokens[running], picked[running]

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tqdm import tqdm
-from transformers import PreTrainedTokenizerBase
+from transformers import LogitsProcessor, PreTrainedTokenizerBase
 
 from detox import memory, prompts, ranks
 from detox.dialogues import Dialogue
@@ -19,6 +19,8 @@ def draw(
     tokenizer: PreTrainedTokenizerBase,
     dialogues: Sequence[str],
     keys: Sequence[tuple[int, ...] | None],
+    constraint: LogitsProcessor | None = None,
+    /,
     *,
     batch_size: int,
     max_prompt_tokens: int,
@@ -36,7 +38,8 @@ def draw(
     def summarised(rows: list[int]) -> dict[int, list[str]]:
         texts = [prompts.prompt(dialogues[row]) for row in rows]
         seeds = [None if key is None else seed_of(*key, row) for row in rows for key in keys]
-        sample = policy.sample(*prompts.encode(tokenizer, texts, max_prompt_tokens), seeds, max_new_tokens)
+        encoded = prompts.encode(tokenizer, texts, max_prompt_tokens)
+        sample = policy.sample(*encoded, seeds, max_new_tokens, constraint)
         decoded = prompts.decode(tokenizer, sample.ids, sample.mask)
         return {row: decoded[place * len(keys) : (place + 1) * len(keys)] for place, row in enumerate(rows)}
 

@@ -12,9 +12,10 @@ Writes metrics/evaluate.json   every number: <slice>.<policy>.…, <slice>.chang
        data/scores.jsonl       the scores of each dialogue, for the report
 """
 
+from functools import partial
 from pathlib import Path
 
-from stages import run
+from stages import run_in_ranks
 
 PREPARED, SUMMARIES, RIVALS, METRICS = (
     Path("data/prepared"),
@@ -25,7 +26,7 @@ PREPARED, SUMMARIES, RIVALS, METRICS = (
 
 
 def main() -> None:
-    from detox import claims, dialogues, evaluation, files, metrics, params, sources, systems
+    from detox import claims, dialogues, evaluation, files, metrics, params, ranks, sources, systems
     from detox.rewards import Classifier
 
     p, seed = params.load(params.Evaluate), params.seed()
@@ -34,7 +35,8 @@ def main() -> None:
     summaries = {name: evaluation.read_summaries(SUMMARIES / f"{name}.jsonl", test) for name in evaluation.POLICIES}
     rivals = systems.read(RIVALS)
     stress = [str(row.get("id")) for row in files.read_jsonl(SUMMARIES / "stress.jsonl")]
-    scorers = {name: Classifier(params.load(params.Classifier, section=name)).toxicity for name in evaluation.SCORERS}
+    classifiers = {name: Classifier(params.load(params.Classifier, section=name)) for name in evaluation.SCORERS}
+    scorers = {name: partial(ranks.shared_out, classifier.toxicity) for name, classifier in classifiers.items()}
     calm = evaluation.civil(test, scorers["judge"], p.toxic_threshold)
     slices = evaluation.slices_of(test, {dialogue.group for dialogue in train}, stress, calm)
     groups = [dialogue.group for dialogue in test]
@@ -45,15 +47,16 @@ def main() -> None:
     result = {name: evaluation.compare_slice(name, mask, groups, scores, p, seed) for name, mask in slices.items()}
     family = claims.family(result, groups, scores["sft"], scores["ppo"], p, seed)
     beside, a_a = systems.compare(test, rivals, summaries, scorers, facts, p, seed)
-    files.write_metrics(METRICS / "evaluate.json", result)
-    files.write_metrics(METRICS / "headline.json", evaluation.headline(result))
-    files.write_metrics(METRICS / "claims.json", {"family": family, "a_a": a_a})
-    files.write_metrics(METRICS / "rivals.json", beside)
-    files.write_csv(METRICS / "tradeoff.csv", systems.tradeoff(beside["systems"]))
-    files.write_csv(METRICS / "progress.csv", systems.progress(beside["systems"]))
-    files.write_csv(METRICS / "toxicity.csv", evaluation.toxicity_table(result))
-    files.write_jsonl(Path("data/scores.jsonl"), evaluation.score_rows(test, slices, scores))
+    if ranks.rank() == 0:
+        files.write_metrics(METRICS / "evaluate.json", result)
+        files.write_metrics(METRICS / "headline.json", evaluation.headline(result))
+        files.write_metrics(METRICS / "claims.json", {"family": family, "a_a": a_a})
+        files.write_metrics(METRICS / "rivals.json", beside)
+        files.write_csv(METRICS / "tradeoff.csv", systems.tradeoff(beside["systems"]))
+        files.write_csv(METRICS / "progress.csv", systems.progress(beside["systems"]))
+        files.write_csv(METRICS / "toxicity.csv", evaluation.toxicity_table(result))
+        files.write_jsonl(Path("data/scores.jsonl"), evaluation.score_rows(test, slices, scores))
 
 
 if __name__ == "__main__":
-    run(main)
+    run_in_ranks(main)

@@ -25,7 +25,7 @@ EARLIER = {
     "stages.summarize_rivals": ["data/rivals/base.jsonl"],
     "stages.evaluate": ["data/scores.jsonl", "metrics/evaluate.json"],
 }
-SHARING = {"stages.train_ppo", "stages.summarize_rivals"}
+SHARING = {"stages.train_ppo", "stages.summarize_rivals", "stages.evaluate"}
 
 
 def each(section: str) -> pytest.MarkDecorator:

@@ -1,6 +1,6 @@
 """Where memory runs out it goes on in smaller batches: same episodes, losses and summaries, but for rounding."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,10 @@ class Small(Policy):
             torch.empty(2**50, dtype=torch.uint8)
         return super().evaluate(*batch)
 
-    def sample(
-        self, prompt_ids: Tensor, prompt_mask: Tensor, seeds: Sequence[int | None], max_new_tokens: int
-    ) -> Sample:
+    def sample(self, prompt_ids: Tensor, *rest: Any) -> Sample:
         if len(prompt_ids) > self.prompts:
             torch.empty(2**50, dtype=torch.uint8)
-        return super().sample(prompt_ids, prompt_mask, seeds, max_new_tokens)
+        return super().sample(prompt_ids, *rest)
 
 
 def trained(

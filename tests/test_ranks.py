@@ -44,6 +44,15 @@ def test_numbers_that_ranks_share_out_are_in_the_place_of_their_items(count: int
     assert in_ranks(count, squares) == [[item**2 for item in items]] * count
 
 
+@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("items", [[], [1], [1, 2, 3, 4, 5]], ids=len)
+def test_what_ranks_compute_of_each_item_stands_in_its_place_to_the_last_bit(count: int, items: list[int]) -> None:
+    def parts() -> list[object]:
+        return ranks.each(lambda item: {"third": item / 3, "text": "ä" * item}, items)
+
+    assert in_ranks(count, parts) == [[{"third": item / 3, "text": "ä" * item} for item in items]] * count
+
+
 def test_a_rank_that_runs_out_of_memory_has_it_raised_in_those_that_wait_for_it_whatever_they_wait_for() -> None:
     """Rank 1 tells; rank 0 hears of it instead of bytes, rank 2 instead of a sum; then all go on together."""
 

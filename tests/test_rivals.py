@@ -6,10 +6,10 @@ import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
-from tiny import DIALOGUES, Prompts, save_adapter
+from tiny import Prompts, save_adapter
 from transformers import PreTrainedTokenizerBase, T5ForConditionalGeneration
 
-from detox import rivals
+from detox import prompts, rivals
 from detox.dialogues import Dialogue
 from detox.errors import InputError
 from detox.policy import Policy
@@ -71,19 +71,20 @@ def empty(folder: Path) -> Path:
     return folder / "snapshots"
 
 
-def test_without_a_forbidden_word_the_filters_most_probable_summary_is_the_policys(
+def test_the_filter_forbids_words_and_leaves_the_most_probable_summaries_without_one(
     policy: Policy, tokenizer: PreTrainedTokenizerBase, encoded: Prompts
 ) -> None:
-    sizes = {"batch_size": 3, "max_prompt_tokens": 30, "max_new_tokens": 10}
-    drawn = rivals.filtered(policy, tokenizer, DIALOGUES, ["again"], 2, 1, **sizes)
-    again = rivals.filtered(policy, tokenizer, DIALOGUES, ["again"], 2, 1, **sizes)
-    sample = policy.sample(encoded.ids, encoded.mask, [None] * len(encoded.ids), 10)
-    plain = tokenizer.batch_decode([row[mask].tolist() for row, mask in zip(*sample[:2], strict=True)], True)
-    free = [place for place, text in enumerate(plain) if "again" not in text]
-    assert len(free) > 2
-    assert [drawn[place][0] for place in free] == [plain[place].strip() for place in free]
-    assert again == drawn
-    assert not [text for row in drawn for text in row if "again" in text.split()]
+    prompt, seeds = (encoded.ids, encoded.mask), [None, 1] * len(encoded.ids)
+    plain = policy.sample(*prompt, seeds, 10)
+    clean = policy.sample(*prompt, seeds, 10, rivals.word_filter(tokenizer, ["angry"]))
+    before, after = (
+        [text.split() for text in prompts.decode(tokenizer, sample.ids, sample.mask)] for sample in (plain, clean)
+    )
+    greedy = range(0, len(seeds), 2)
+    free = [place for place in greedy if "angry" not in before[place]]
+    assert 2 < len(free) < len(greedy)
+    assert [after[place] for place in free] == [before[place] for place in free]
+    assert not any("angry" in words for words in after)
 
 
 def test_a_list_of_words_is_read_line_by_line(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 from transformers import T5Config
+from transformers.cache_utils import DynamicLayer
 
+from detox.attention import RoomForAll
 from detox.sampling import Encoding, Sample, Step, draw, pick
 
 A, B, C, END, PAD = 3, 4, 5, 1, 0
@@ -41,7 +43,8 @@ def scripted(responses: list[list[int]], prompts: int, max_new_tokens: int) -> t
     A prompt's state is its number, by which the decoder finds its lines: so that it notices what has left the batch.
     """
     k = len(responses) // prompts
-    encoding = Encoding(torch.arange(prompts).float().view(-1, 1, 1).expand(-1, 2, 3), torch.ones(prompts, 2).long())
+    numbers = torch.arange(prompts).float().view(-1, 1, 1)
+    encoding = Encoding(numbers.expand(-1, 2, 3), torch.ones(prompts, 2).long(), max_new_tokens)
     given: list[tuple[int, int]] = []
 
     def step(tokens: Tensor) -> Step:
@@ -84,3 +87,18 @@ def test_decoding_stops_at_the_longest_response_allowed() -> None:
     assert given == [(1, 2)] * 4
     assert sample.ids.tolist() == [[A, A, A, A], [B, END, PAD, PAD]]
     assert sample.mask.sum(dim=1).tolist() == [4, 2]
+
+
+def test_room_for_all_tokens_holds_what_a_growing_cache_holds() -> None:
+    """Beside transformers' own layer: token by token, and after responses have left."""
+    numbers = torch.Generator().manual_seed(0)
+    ours, theirs = RoomForAll(5), DynamicLayer()
+    kept = torch.tensor([True, False, True])
+    for step, rows in enumerate((3, 3, 2, 2, 2)):
+        if step == 2:
+            ours.batch_select_indices(kept)
+            theirs.batch_select_indices(kept)
+        keys, values = torch.randn(2, rows, 4, 1, 6, generator=numbers)
+        for mine, other in zip(ours.update(keys, values), theirs.update(keys, values), strict=True):
+            assert torch.equal(mine, other)
+        assert ours.get_seq_length() == theirs.get_seq_length() == step + 1
