@@ -19,13 +19,13 @@ from typing import ParamSpec, TypeVar
 
 from tqdm import trange
 
-from detox import adapters, checkpoints, dialogues, memory, params, prompts, sources, summaries, trainer
+from detox import adapters, checkpoints, dialogues, heap, memory, params, prompts, sources, summaries, trainer
 from detox.errors import InputError
 from detox.policy import POLICY, Policy
 from detox.rewards import Classifier
 from detox.train_state import TrainState
 from detox.train_stats import StepStats
-from stages import keep_freed_memory, yield_while_waiting
+from stages import yield_while_waiting
 
 PREPARED, ADAPTER = Path("data/prepared"), Path("models/adapter")
 SEED = 1
@@ -111,7 +111,7 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.checkpoints", description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="of each kind of work (default: 5)")
     runs = parser.parse_args().runs
-    keep_freed_memory()
+    heap.keep_freed()
     yield_while_waiting()
     for work in (training, summarising):
         try:

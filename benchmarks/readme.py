@@ -28,8 +28,8 @@ loses less than {rouge_margin} (p = {rouge:.4f}), and so does slot recall, the s
 and of who was insulted that stay (margin {slots_margin}, p = {slots:.4f}). Samples of one policy against
 themselves differ at 5 % in {judge} (judge) and {reward} (reward) of {splits} random halvings.
 
-Against the best of {best_of} samples before PPO, picked by the reward, PPO is {beats}less
-toxic by the judge ({ppo:.3f} against {rival:.3f}, change [{low:+.3f}, {high:+.3f}], p = {p:.2f})
+Against the best of {best_of} samples before PPO, picked by the reward, PPO is {than}
+by the judge ({ppo:.3f} against {rival:.3f}, change [{low:+.3f}, {high:+.3f}], p = {p:.2f})
 at a ROUGE-L of {ppo_rouge:.3f} against {rival_rouge:.3f}; it costs one summary, not {best_of}.
 A word filter at decoding leaves {filter:.3f} of {sft:.3f} (all on {dialogues} dialogues).
 
@@ -56,7 +56,7 @@ def results(metrics: Path) -> str:
         **claims["a_a"]["rejections"],
         splits=claims["a_a"]["splits"],
         best_of=rivals["best_of"],
-        beats="" if duel["judge"]["high"] < 0 else "not shown to be ",
+        than=compared(duel["judge"]["low"], duel["judge"]["high"]),
         **{key: duel["judge"][key] for key in ("ppo", "rival", "low", "high")},
         p=duel["p"],
         ppo_rouge=duel["rougeL"]["ppo"],
@@ -67,6 +67,11 @@ def results(metrics: Path) -> str:
         seeds=seeds["seeds"],
         table=over_seeds(seeds),
     )
+
+
+def compared(low: float, high: float) -> str:
+    """What an interval of the change of toxicity shows."""
+    return "less toxic" if high < 0 else "more toxic" if low > 0 else "not shown to be less toxic"
 
 
 def over_seeds(seeds: Mapping[str, Any]) -> str:

@@ -9,16 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.evaluate_toxicity import Toxicity
-from detox import params, sources
+from detox import heap, params, sources
 from detox.rewards import Classifier
-from stages import keep_freed_memory
 
 Scorer = Callable[[list[str]], list[float]]
 
 
 def ours(classifier: Path) -> Scorer:
     """That of the pipeline, in batches as params.yaml has them."""
-    keep_freed_memory()
+    heap.keep_freed()
     p = params.load(params.Classifier, section="reward")
     source = params.Source(path=str(classifier), sha256=sources.digest(classifier))
     scorer = Classifier(params.Classifier(source=source, toxic_label="hate", batch_size=p.batch_size))

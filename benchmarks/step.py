@@ -13,11 +13,10 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer
 
-from detox import launcher, params, ranks, trainer
+from detox import heap, launcher, params, ranks, trainer
 from detox.policy import Policy
 from detox.rewards import Classifier
 from detox.train_stats import StepStats
-from stages import keep_freed_memory
 
 SIZES = {
     "episodes": 16,
@@ -59,7 +58,7 @@ def prepared(
     base: Path, adapter: Path, texts: Path, steps: int, warm_up: int, processes: int = 1, **sizes: int
 ) -> Iterator[StepStats]:
     """The steps, of which those of the warm-up have been taken; no dialogue is sampled in two of them."""
-    keep_freed_memory()
+    heap.keep_freed()
     p = settings(steps=warm_up + steps, **sizes)
     dialogues = json.loads(texts.read_text(encoding="utf-8"))["dialogues"]
     different = dialogues[: p.steps * p.batch_size // p.samples_per_prompt]

@@ -11,7 +11,7 @@ from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dic
 from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as as_bytes
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoModelForSeq2SeqLM
 
 from detox import files, pretrained
@@ -77,7 +77,7 @@ def write(tensors: dict[str, Tensor], config_from: Path, folder: Path) -> None:
 
 
 @contextmanager
-def merged(model: PeftModel) -> Iterator[None]:
+def merged(model: nn.Module) -> Iterator[None]:
     """Within the block the active adapter is added into the base's weights, which saves LoRA's own products.
 
     The base's tensors are put aside and come back themselves: subtracting would leave them a little different.

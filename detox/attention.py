@@ -1,15 +1,17 @@
 """Attention without needless copies of keys and values.
 
 Across: k responses read one copy of their prompt's, which are made, kept and read once. Within a response: each new
-token's are written beside those before it.
+token's are written beside those before it. In all layers of a pass one mask.
 """
 
+from functools import lru_cache
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.cache_utils import DynamicLayer
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 SHARED = "shared_prompts"  # as `attn_implementation` of a model
@@ -22,6 +24,8 @@ def attend(
     value: Tensor,
     attention_mask: Tensor | None,
     position_bias: Tensor,
+    scaling: float,
+    dropout: float = 0.0,
     **options: Any,
 ) -> tuple[Tensor, None]:
     """Scaled dot-product attention where k times as many rows ask as answer: the first k ask the first, and so on.
@@ -29,19 +33,27 @@ def attend(
     The queries of the k rows stand behind one another as if they were positions of one, which is the same as long as
     none looks at another: query `[batch·k heads response width]`, key and value `[batch heads prompt width]`.
     """
-    k = len(query) // len(key)
+    k, length = len(query) // len(key), query.shape[2]
+    causal = attention_mask is None and length > 1 and bool(module.is_causal)
+    mask = additive_mask(position_bias, attention_mask, k, causal)
     query = query.unflatten(0, (-1, k)).transpose(1, 2).flatten(2, 3)
-    position_bias = stacked(position_bias, k)
-    attention_mask = None if attention_mask is None else stacked(attention_mask, k)
-    output, _ = sdpa_attention_forward(
-        module, query, key, value, attention_mask, position_bias=position_bias, **options
-    )
-    return output.unflatten(1, (k, -1)).flatten(0, 1), None
+    output = functional.scaled_dot_product_attention(query, key, value, mask, dropout, scale=scaling)
+    return output.transpose(1, 2).contiguous().unflatten(1, (k, -1)).flatten(0, 1), None
 
 
-def stacked(tensor: Tensor, k: int) -> Tensor:
-    """`[batch heads response prompt]` k times behind itself, `[batch heads k·response prompt]`: no copy for k = 1."""
-    return tensor.unsqueeze(2).expand(-1, -1, k, -1, -1).flatten(2, 3)
+@lru_cache(maxsize=2)  # a decoder's layers attend to the response and to the prompt in turn
+def additive_mask(position_bias: Tensor, attention_mask: Tensor | None, k: int, causal: bool) -> Tensor:
+    """What is added to the scores: `[batch heads k·response prompt]`, the lowest number where nobody looks.
+
+    T5 hands the very same tensors to all layers of a pass. Made in each of them anew, and kept by each for its
+    gradient, it was a quarter of the memory of an update of T5-base.
+    """
+    length, prompt = position_bias.shape[2:]
+    if causal:
+        attention_mask = torch.ones(length, prompt, dtype=torch.bool, device=position_bias.device).tril()[None, None]
+    if attention_mask is not None:
+        position_bias = torch.where(attention_mask, position_bias, torch.finfo(position_bias.dtype).min)
+    return position_bias.unsqueeze(2).expand(-1, -1, k, -1, -1).flatten(2, 3).contiguous()
 
 
 class RoomForAll(DynamicLayer):

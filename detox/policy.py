@@ -82,9 +82,12 @@ class Policy(nn.Module):
         """Whether decoding gives the log-probabilities of a fresh pass but for 1e-4: in float32 alone."""
         return self.dtype == torch.float32
 
-    def merged(self) -> AbstractContextManager[None]:
-        """Within the block the adapter is part of the base; not of one in bfloat16, which would lose much of it."""
-        return adapters.merged(self.language_model) if self.exact else nullcontext()
+    def merged(self, half: nn.Module) -> AbstractContextManager[None]:
+        """Within the block the adapter is part of this half of the base, whose own weights are put aside meanwhile.
+
+        Not in bfloat16, in which much of it would be lost.
+        """
+        return adapters.merged(half) if self.exact else nullcontext()
 
     @property
     def language_model(self) -> PeftModel:
@@ -138,8 +141,9 @@ class Policy(nn.Module):
         once. Log-probabilities and values are those of the very pass that decoded, so if it is `exact`, none has to be
         run again.
         """
-        with self.merged(), self._head_reads() as states:
+        with self.merged(self.language_model.get_encoder()):
             encoding = Encoding(self._encode_by_length(prompt_ids, prompt_mask), prompt_mask.long(), max_new_tokens)
+        with self.merged(self.language_model.get_decoder()), self._head_reads() as states:
 
             def step(tokens: Tensor) -> Step:
                 logits, _, values = self.model(**encoding.inputs(), decoder_input_ids=tokens[:, None])
@@ -216,7 +220,7 @@ class Policy(nn.Module):
         """What the decoder reads of the prompts, a few of similar length at a time; 0 where they are padding."""
         lengths = prompt_mask.sum(1)
         encoded = torch.zeros(*prompt_ids.shape, self.language_model.config.d_model, dtype=self.dtype)
-        for rows in lengths.argsort(stable=True).split(ENCODED_AT_ONCE):
+        for rows in lengths.argsort(descending=True, stable=True).split(ENCODED_AT_ONCE):
             width = lengths[rows].max()
             encoded[rows, :width] = self._encode(prompt_ids[rows, :width], prompt_mask[rows, :width])[0]
         return encoded

@@ -17,6 +17,8 @@ Sources: PPO is Schulman et al. 2017 (arXiv 1707.06347), GAE Schulman et al. 201
 and its controller Ziegler et al. 2019 (arXiv 1909.08593).
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -94,12 +96,33 @@ def entropy(logits: Float[Tensor, "*tokens vocab"]) -> Float[Tensor, " *tokens"]
     return -(logprobs.exp() * logprobs).sum(-1)
 
 
+class _Divergence(torch.autograd.Function):
+    """`kl_divergence`, which keeps one tensor as large as the logits for its gradient; autograd would keep four."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, ref_logits: Tensor) -> Tensor:
+        logprobs = logits.log_softmax(-1)
+        probabilities = logprobs.exp()
+        ratios = logprobs.sub_(ref_logits.log_softmax(-1))
+        kl = (probabilities * ratios).sum(-1)
+        ctx.save_for_backward(probabilities.mul_(ratios.sub_(kl.unsqueeze(-1))))
+        return kl
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (slope,) = ctx.saved_tensors
+        return gradients[0].unsqueeze(-1) * slope, None
+
+
 def kl_divergence(
     logits: Float[Tensor, "*tokens vocab"], ref_logits: Float[Tensor, "*tokens vocab"]
 ) -> Float[Tensor, " *tokens"]:
-    """KL of each next-token distribution from the reference's in nats: Σᵥ p·(log p − log p_ref). Never negative."""
-    logprobs = logits.log_softmax(-1)
-    return (logprobs.exp() * (logprobs - ref_logits.log_softmax(-1))).sum(-1)
+    """KL of each next-token distribution from the reference's in nats: Σᵥ p·(log p − log p_ref). Never negative.
+
+    ∂KL/∂logitᵥ = pᵥ·(log pᵥ − log p_refᵥ − KL); the reference's logits get no gradient.
+    """
+    kl: Tensor = _Divergence.apply(logits, ref_logits)
+    return kl
 
 
 def kl_k1(logprobs: Tokens, ref_logprobs: Tokens, mask: Mask) -> Episodes:

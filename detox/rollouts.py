@@ -38,8 +38,11 @@ class Rollout(NamedTuple):
         return (prompts[:, None] * self.k + torch.arange(self.k)).flatten()
 
     def by_length(self, prompts: Tensor, size: int) -> tuple[Tensor, ...]:
-        """These prompts' numbers, shortest first, in parts of `size`: little of each part is padding."""
-        return prompts[self.prompt_mask[prompts].sum(1).argsort(stable=True)].split(size)
+        """These prompts' numbers, longest first, in parts of `size`: little of each part is padding.
+
+        What a part needs fits where the one before it was.
+        """
+        return prompts[self.prompt_mask[prompts].sum(1).argsort(descending=True, stable=True)].split(size)
 
     def of(self, prompts: Tensor) -> "Rollout":
         """The episodes of the prompts with these numbers, without the columns that are padding in all of them."""

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from detox import divergence, params, ppo, ranks
+from detox import divergence, heap, params, ppo, ranks
 from detox.errors import InputError
 from detox.policy import Policy
 from detox.rewards import Classifier
@@ -72,6 +72,7 @@ def train(
     todo = islice(batches(len(dialogues), p.batch_size // k, seed), state.step, p.steps)
     for step, batch in enumerate(todo, start=state.step + 1):
         ranks.meet(step)
+        heap.give_back()
         # 1. Sample k summaries of each dialogue and score them.
         own = share([dialogues[i] for i in batch])
         part = collect(
@@ -95,6 +96,7 @@ def train(
         advantages, returns = ppo.gae(rewards, rollout.values, mask, p.gamma, p.lam)
         targets = Targets(ppo.whiten(advantages, mask), returns, state.kl_coef / ppo.spread(advantages, mask).item())
         # 4. Update policy and value head on random mini-batches.
+        heap.give_back()
         stats = update(policy, state.optimizer, rollout, targets, p, (seed, MINI_BATCHES, step))
         state.rows.append(row := step_stats(step, rollout, returns, state.kl_coef, stats))
         # 5. Steer the KL coefficient towards the target.
@@ -155,9 +157,10 @@ def loss_sum(policy: Policy, rollout: Rollout, targets: Targets, p: params.Ppo, 
     now = policy.evaluate(rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids, mask)
     with torch.no_grad():
         ref_logits = policy.logits(rollout.ref_states[mask])
+    kl = ppo.kl_divergence(now.logits, ref_logits).sum()
+    del ref_logits  # as large as all that a layer or two keeps for its gradient
     policy_loss = ppo.policy_loss(now.logprobs, old_logprobs, targets.advantages, mask, p.clip_range)
     value_loss = ppo.value_loss(now.values, rollout.values, targets.returns, mask, p.value_clip_range)
-    kl = ppo.kl_divergence(now.logits, ref_logits).sum()
     with torch.no_grad():
         stats.tokens += mask.sum().item()
         stats.policy_loss += policy_loss.item()

@@ -1,30 +1,15 @@
 """The pipeline's stages: `python -m stages.X` reads, calls the library and writes."""
 
 import argparse
-import ctypes
 import os
-import platform
 import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from detox import launcher
+from detox import heap, launcher
 from detox.errors import InputError
 from detox.launcher import Main
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
-
-
-def keep_freed_memory() -> None:
-    """Has glibc keep freed tensors for the next ones; no result depends on it.
-
-    By default it gives large ones back to the kernel, which clears every page before it lends it again: a quarter of
-    the time of a PPO step on a CPU.
-    """
-    if platform.libc_ver()[0] == "glibc":
-        for parameter in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
-            ctypes.CDLL(None).mallopt(parameter, 2**31 - 1)
 
 
 def yield_while_waiting() -> None:
@@ -60,7 +45,7 @@ def _run(main: Main, start: Callable[[str, Main], None]) -> None:
     stage = Path(str(module.__file__)).stem
     command, formatter = f"python -m stages.{stage}", argparse.RawDescriptionHelpFormatter
     argparse.ArgumentParser(command, description=module.__doc__, formatter_class=formatter).parse_args()
-    keep_freed_memory()
+    heap.keep_freed()
     yield_while_waiting()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what libraries tell developers; PYTHONWARNINGS=default shows it

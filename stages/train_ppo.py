@@ -41,7 +41,7 @@ def main() -> None:
         progress = tqdm(steps, total=p.steps, initial=state.step, desc="PPO", mininterval=1)
         try:
             for row in progress:
-                progress.set_postfix(reward=f"{row.reward:.2f}", kl=f"{row.kl:.2f}")
+                progress.set_postfix(reward=f"{row.reward:.2f}", kl=f"{row.kl:z.2f}")
                 if row.step % p.snapshot_every == 0:
                     state.snapshots[row.step] = adapters.weights(policy.language_model, POLICY)
                 unfinished.keep(state.freeze())

@@ -105,7 +105,7 @@ def test_only_the_policy_imports_trl() -> None:
 
 
 def test_the_mathematics_of_ppo_knows_only_tensors() -> None:
-    assert packages(ROOT / "detox" / "ppo.py") == {"torch", "jaxtyping"}
+    assert packages(ROOT / "detox" / "ppo.py") == {"torch", "jaxtyping", "typing"}
 
 
 def test_the_library_does_not_know_the_stages() -> None:

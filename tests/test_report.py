@@ -139,6 +139,15 @@ def test_claims_and_rivals_say_what_their_metrics_say(page: str) -> None:
     assert "of 200 random halvings of samples before PPO, 9 (judge) and 12 (reward) differ" in text
 
 
+@pytest.mark.parametrize(("low", "high", "said"), [(-0.05, -0.01, "less toxic"), (0.01, 0.05, "more toxic")])
+def test_the_better_of_ppo_and_best_of_n_is_named(project: Path, low: float, high: float, said: str) -> None:
+    rivals = json.loads(json.dumps(RIVALS))
+    rivals["duel"]["judge"] |= {"low": low, "high": high}
+    files.write_metrics(Path("metrics/rivals.json"), rivals)
+    report.main()
+    assert f"PPO is {said} than that" in " ".join(Path("metrics/report.html").read_text(encoding="utf-8").split())
+
+
 def test_what_two_summaries_do_not_share_is_marked_and_escaped() -> None:
     assert difference("he is <b> a fool today", "he insults him today") == ("he <mark>is &lt;b&gt; a fool</mark> today")
     assert difference("the same", "the same") == "the same"

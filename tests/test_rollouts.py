@@ -204,7 +204,7 @@ def test_the_reference_reads_prompts_of_similar_length_together_and_says_the_sam
         torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)
     assert whole.prompt_mask.sum(1).tolist() == [18, 13, 16, 12, 10, 17]
     order = [part.tolist() for part in whole.by_length(torch.tensor([5, 1, 0, 4, 2]), 2)]
-    assert order == [[4, 1], [2, 5], [0]]
+    assert order == [[0, 5], [2, 1], [4]]
 
 
 def test_k_episodes_of_a_prompt_are_the_k_episodes_of_the_prompt_repeated(

@@ -276,12 +276,14 @@ def test_help_says_what_a_stage_reads_and_writes(
 
 TOUCH_64_MB_AGAIN = """
 import resource, sys
-import stages
+from detox import heap
 
-if sys.argv[1:]:
-    stages.keep_freed_memory()
+if "keep" in sys.argv:
+    heap.keep_freed()
 size = 64_000_000 + len(sys.argv)
 b"x" * size
+if "give" in sys.argv:
+    heap.give_back()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 b"x" * size
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
@@ -289,7 +291,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
-def test_freed_memory_is_used_again_without_a_page_being_cleared() -> None:
+def test_freed_memory_is_used_again_without_a_page_being_cleared_until_it_is_given_back() -> None:
     """64 MB are 15,625 pages of 4 kB (or 31 huge ones), each of which costs a fault if the kernel lends it anew."""
 
     def faults(*arguments: str) -> int:
@@ -298,3 +300,4 @@ def test_freed_memory_is_used_again_without_a_page_being_cleared() -> None:
 
     assert faults() > 30
     assert faults("keep") < 10
+    assert faults("keep", "give") > 30
