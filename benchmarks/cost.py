@@ -35,14 +35,15 @@ PAGE = """{table}
 Measured on {date}: {processor}, {cores} cores. Models of the real shapes with random weights, FLAN-T5's own tokenizer,
 DialogSum itself. Times are processor time / {cores}, since other programs ran beside it, and follow for the whole
 profile, {train:,} training and {test} test dialogues, from the units of work. They are too long in that random weights
-never end a summary, so that each has all of its {tokens} tokens, in that no tuning stops early, and in that loading
-counts as work; too short in that cores sometimes wait for one another, by a tenth or so.
+never end a summary, so that each has all of its {tokens} tokens, in that no tuning stops early, in that among few
+dialogues fewer are of one length, and in that loading counts as work; too short in that cores sometimes wait for one
+another, by a tenth or so.
 
 - **Time**: {whole} in all on these {cores} cores, {tuned:.0f} % of it tuning. {more} cores of their kind take
   {faster} if they multiply {times:g} times as fast, which is the best case: decoding waits for memory, too.
 - **On a GPU**: about {gpu} by calculation, nobody has measured it: what {cores} cores can multiply in that time, at
   the {rate:.0f} GFLOP/s of [benchmarks/RESULTS.md](benchmarks/RESULTS.md), done at {share:.0f} % of the
-  {teraflop:.0f} TFLOP/s that an {name} has in bfloat16. Today tuning alone would use one, the rest runs on the CPU.
+  {teraflop:.0f} TFLOP/s that an {name} has in bfloat16. `compute.device: cuda` asks for one.
 - **Memory**: {peak:.1f} GiB for tuning in batches of {batch}, {ppo:.1f} GiB for PPO.
 - **Disk**: the models are {models:.1f} GB, and huggingface_hub, `downloads/` and DVC's cache have them each:
   {copies:.1f} GB in all. What the stages write is little beside it: an adapter has {adapter:.0f} MB.

@@ -31,7 +31,7 @@ PREPARED, CUT = Path("data/prepared"), Path("data/cut")
 class Counts(NamedTuple):
     """How much of the profile is run."""
 
-    tuned: int = 32  # training dialogues that the adapter is tuned on, once
+    tuned: int = 128  # training dialogues that the adapter is tuned on, once
     steps: int = 2  # of PPO
     summarised: int = 20  # test dialogues
     rivals: int = 4  # of them, for the rivals

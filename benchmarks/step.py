@@ -47,6 +47,7 @@ def settings(episodes: int, mini_batch: int, micro_batch: int, k: int, tokens: i
         "batch_size": episodes,
         "mini_batch_size": mini_batch,
         "micro_batch_size": micro_batch,
+        "decode_batch_size": episodes,
         "samples_per_prompt": k,
         "max_new_tokens": tokens,
         "epochs": 1,

@@ -22,7 +22,7 @@ class Training(Protocol):
 
 
 def sparing(train: Callable[[params.Ppo], Iterator[Step]], p: params.Ppo, state: Training) -> Iterator[Step]:
-    """The steps of `train(p)`. One that runs out of memory begins again with half the micro-batch, as do all after it.
+    """The steps of `train(p)`. One that runs out of memory begins again in parts of half the size, as do all after it.
 
     So it does in every rank where it is one of them that runs out.
 
@@ -40,9 +40,9 @@ def sparing(train: Callable[[params.Ppo], Iterator[Step]], p: params.Ppo, state:
                 raise
             ranks.tell(error)
             p = halved(p)
-        smaller = f"step {done.step + 1} again with {p.micro_batch_size} episodes at once"
         if ranks.rank() == 0:
-            tqdm.write(f"warning: out of memory: {smaller}", file=sys.stderr)
+            smaller = f"{p.decode_batch_size} episodes written, {p.micro_batch_size} read at once"
+            tqdm.write(f"warning: out of memory: step {done.step + 1} again, {smaller}", file=sys.stderr)
         state.restore(done)
 
 
@@ -76,12 +76,13 @@ def exhausted(error: Exception) -> bool:
 
 
 def halved(p: params.Ppo) -> params.Ppo:
-    """With at most half as many episodes in a micro-batch, still a divisor. Raises InputError if it has one prompt."""
-    prompts = p.micro_batch_size // p.samples_per_prompt
-    if prompts == 1:
+    """With half as many episodes at most written and read at once. Raises InputError if they are of one prompt."""
+    k = p.samples_per_prompt
+    written, read = min(p.decode_batch_size, p.batch_size) // k, p.micro_batch_size // k
+    if max(written, read) == 1:
         raise InputError(
-            f"out of memory with {p.micro_batch_size} episodes in a micro-batch, which are of one prompt: "
-            "lower ppo.batch_size, ppo.max_new_tokens or model.max_prompt_tokens"
+            f"out of memory with the episodes of one prompt at once, {k} of them: "
+            "lower ppo.samples_per_prompt, ppo.batch_size, ppo.max_new_tokens or model.max_prompt_tokens"
         )
-    size = next(size for size in range(prompts // 2, 0, -1) if prompts % size == 0)
-    return replace(p, micro_batch_size=size * p.samples_per_prompt)
+    fewer = next((size for size in range(read // 2, 0, -1) if read % size == 0), 1)  # a mini-batch has whole ones
+    return replace(p, decode_batch_size=max(1, written // 2) * k, micro_batch_size=fewer * k)

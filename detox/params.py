@@ -183,6 +183,7 @@ class Ppo:
     batch_size: Count
     mini_batch_size: Count
     micro_batch_size: Count
+    decode_batch_size: Count
     samples_per_prompt: Count
     epochs: Count
     learning_rate: Positive
@@ -216,6 +217,10 @@ class Ppo:
             self.micro_batch_size % self.samples_per_prompt == 0,
             "micro_batch_size must be a multiple of samples_per_prompt",
         )
+        _require(
+            self.decode_batch_size % self.samples_per_prompt == 0,
+            "decode_batch_size must be a multiple of samples_per_prompt",
+        )
         return self
 
 
@@ -242,10 +247,16 @@ class Rivals:
 
 @dataclass(frozen=True, config=STRICT)
 class Compute:
-    """In how many processes the stages that run the language model share their work, and what starts them."""
+    """Where the models compute, in how many processes the stages that run them share their work, what starts these."""
 
+    device: Literal["cpu", "cuda"]
     launcher: Literal["python", "accelerate"]
     processes: Count
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _require(self.device == "cpu" or self.processes == 1, "device cuda is for one process: set processes to 1")
+        return self
 
 
 @dataclass(frozen=True, config=STRICT)

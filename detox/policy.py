@@ -22,14 +22,12 @@ import torch
 from peft import PeftModel
 from safetensors.torch import save as as_bytes
 from torch import Tensor, nn
-from transformers import AutoModelForSeq2SeqLM, LogitsProcessor
+from transformers import LogitsProcessor
 from transformers.modeling_outputs import BaseModelOutput
 from trl.experimental.ppo import AutoModelForSeq2SeqLMWithValueHead
-from trl.trainer.utils import selective_log_softmax
 
-from detox import adapters, linear, pretrained
-from detox.attention import SHARED
-from detox.errors import InputError
+from detox import adapters, bases, ppo
+from detox.devices import CPU
 from detox.sampling import Encoding, Sample, Step, draw
 
 POLICY, REFERENCE = "policy", "reference"
@@ -48,34 +46,33 @@ class Evaluation(NamedTuple):
 class Policy(nn.Module):
     """The trainable policy, its frozen reference and the value head, on one copy of the base model."""
 
-    def __init__(self, base: Path, adapter: Path, dtype: str = "float32"):
-        """Loads the base, in this type of numbers, and the adapter twice.
+    def __init__(self, base: Path, adapter: Path, dtype: str = "float32", device: torch.device = CPU):
+        """Loads the base, in this type of numbers, and the adapter twice, onto the device on which inputs have to be.
 
         Raises InputError if one is damaged or they do not fit.
         """
         super().__init__()
         adapters.check(adapter, base)
         self.adapter = adapter
-        config = pretrained.config(base)
-        for name in ("pad_token_id", "eos_token_id", "decoder_start_token_id"):
-            if (token := getattr(config, name, None)) not in range(config.vocab_size):
-                raise InputError(
-                    f"{base / 'config.json'}: {name} is {token}, which is no token of the model: correct it"
-                )
-        if getattr(config, "dense_act_fn", None) == "gelu_new":
-            config.dense_act_fn = "gelu_pytorch_tanh"  # the same function in one pass over the memory, not in eight
-        model = pretrained.model(AutoModelForSeq2SeqLM, base, dtype, config=config, attn_implementation=SHARED)
-        linear.freeze(model)
+        model = bases.load(base, dtype)
         self.dtype = model.dtype
         if not self.exact:
             head = model.get_output_embeddings()  # in bfloat16 the logits around 16 are 1/8 apart
             head.weight = nn.Parameter(head.weight.float(), requires_grad=False)
-        peft_model = PeftModel.from_pretrained(model, adapter, adapter_name=POLICY, is_trainable=True)
-        peft_model.load_adapter(adapter, adapter_name=REFERENCE, is_trainable=False)
+        # Onto the CPU at first: peft would read a file onto any GPU that there is.
+        peft_model = PeftModel.from_pretrained(
+            model, adapter, adapter_name=POLICY, is_trainable=True, torch_device=CPU.type
+        )
+        peft_model.load_adapter(adapter, adapter_name=REFERENCE, is_trainable=False, torch_device=CPU.type)
         self.model = AutoModelForSeq2SeqLMWithValueHead.from_pretrained(peft_model, summary_dropout_prob=0.0)
         nn.init.zeros_(self.model.v_head.summary.weight)
         nn.init.zeros_(self.model.v_head.summary.bias)
-        self.eval()
+        self.eval().to(device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self.model.v_head.summary.weight.device
 
     @property
     def exact(self) -> bool:
@@ -167,7 +164,7 @@ class Policy(nn.Module):
                 decoder_input_ids=self._shifted(response_ids),
                 use_cache=False,
             )
-        logprobs = selective_log_softmax(logits[None], response_ids[response_mask][None])[0]
+        logprobs = ppo.token_logprobs(logits, response_ids[response_mask])
         tokens = torch.zeros_like(values).masked_scatter(response_mask, logprobs)
         return Evaluation(tokens, values, states[0], logits)
 
@@ -219,7 +216,9 @@ class Policy(nn.Module):
     def _encode_by_length(self, prompt_ids: Tensor, prompt_mask: Tensor) -> Tensor:
         """What the decoder reads of the prompts, a few of similar length at a time; 0 where they are padding."""
         lengths = prompt_mask.sum(1)
-        encoded = torch.zeros(*prompt_ids.shape, self.language_model.config.d_model, dtype=self.dtype)
+        encoded = torch.zeros(
+            *prompt_ids.shape, self.language_model.config.d_model, dtype=self.dtype, device=self.device
+        )
         for rows in lengths.argsort(descending=True, stable=True).split(ENCODED_AT_ONCE):
             width = lengths[rows].max()
             encoded[rows, :width] = self._encode(prompt_ids[rows, :width], prompt_mask[rows, :width])[0]

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from detox import pretrained
+from detox.devices import CPU
 
 CUE = "\n\nSummary:\n"
 PROMPT = "Summarize the following conversation.\n\n{dialogue}" + CUE
@@ -22,15 +24,17 @@ def tokenizer(base: Path) -> PreTrainedTokenizerBase:
     return pretrained.tokenizer(base, "pad", "eos")
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_tokens: int) -> tuple[Tensor, Tensor]:
-    """Token ids and mask `[batch prompt]`, padded on the right to the longest prompt.
+def encode(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_tokens: int, device: torch.device = CPU
+) -> tuple[Tensor, Tensor]:
+    """Token ids and mask `[batch prompt]` on the device, padded on the right to the longest prompt.
 
     One of more than `max_tokens` loses the end of its dialogue, not the cue for the summary behind it.
     """
     cue = len(tokenizer(CUE)["input_ids"])
     rows = tokenizer(list(texts), verbose=False)["input_ids"]
     rows = [row if len(row) <= max_tokens else row[: max_tokens - cue] + row[-cue:] for row in rows]
-    batch = tokenizer.pad({"input_ids": rows}, return_tensors="pt")
+    batch = tokenizer.pad({"input_ids": rows}, return_tensors="pt").to(device)
     return batch["input_ids"], batch["attention_mask"].bool()
 
 
@@ -42,5 +46,5 @@ def count_cut(tokenizer: PreTrainedTokenizerBase, dialogues: Sequence[str], max_
 
 def decode(tokenizer: PreTrainedTokenizerBase, ids: Tensor, mask: Tensor) -> list[str]:
     """Texts of the tokens under the mask, without special tokens and outer blanks."""
-    rows = [row[keep].tolist() for row, keep in zip(ids, mask, strict=True)]
+    rows = [row[keep].tolist() for row, keep in zip(ids.cpu(), mask.cpu(), strict=True)]
     return [text.strip() for text in tokenizer.batch_decode(rows, skip_special_tokens=True)]

@@ -8,6 +8,7 @@ from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
 from detox import linear, params, pretrained, sources
+from detox.devices import CPU
 from detox.errors import InputError
 
 SOFTMAX, SIGMOID = "single_label_classification", "multi_label_classification"  # problem_type in a config.json
@@ -20,12 +21,16 @@ class Classifier:
     says nothing, they do.
     """
 
-    def __init__(self, p: params.Classifier):
-        """Loads model and tokenizer. Raises InputError if they are missing, are no such classifier, lack the label."""
+    def __init__(self, p: params.Classifier, device: torch.device = CPU):
+        """Loads model and tokenizer, the model onto this device.
+
+        Raises InputError if they are missing, are no such classifier, lack the label.
+        """
         path = sources.local(p.source)
         self.model = pretrained.model(AutoModelForSequenceClassification, path)
         self.tokenizer = pretrained.tokenizer(path, "pad")
         linear.freeze(self.model)
+        self.model.to(device)
         config = self.model.config
         self.kind = config.problem_type or SOFTMAX
         if self.kind not in (SOFTMAX, SIGMOID) or (self.kind == SOFTMAX and config.num_labels < 2):
@@ -68,5 +73,5 @@ class Classifier:
         for start in range(0, len(order), self.batch_size):
             rows = order[start : start + self.batch_size]
             batch = self.tokenizer.pad({"input_ids": [tokens[i] for i in rows]}, return_tensors="pt")
-            logits[rows] = self.model(**batch).logits
+            logits[rows] = self.model(**batch.to(self.model.device)).logits.cpu()
         return logits

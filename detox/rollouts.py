@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from detox import ppo, prompts, ranks
 from detox.policy import Policy
 from detox.rewards import Classifier
+from detox.sampling import Sample
 
 
 class Rollout(NamedTuple):
@@ -35,7 +36,7 @@ class Rollout(NamedTuple):
 
     def episodes(self, prompts: Tensor) -> Tensor:
         """The numbers of the episodes of the prompts with these numbers."""
-        return (prompts[:, None] * self.k + torch.arange(self.k)).flatten()
+        return (prompts[:, None] * self.k + torch.arange(self.k, device=prompts.device)).flatten()
 
     def by_length(self, prompts: Tensor, size: int) -> tuple[Tensor, ...]:
         """These prompts' numbers, longest first, in parts of `size`: little of each part is padding.
@@ -67,7 +68,8 @@ def score(
     texts: Sequence[str], truncated: Tensor, reward: Classifier, score_clip: float, missing_eos_penalty: float
 ) -> Tensor:
     """Margin of the summary alone, clipped to ±score_clip, less the penalty where the summary was cut short."""
-    return reward.margin(texts).clamp(-score_clip, score_clip) - missing_eos_penalty * truncated
+    margins = reward.margin(texts).to(truncated.device)
+    return margins.clamp(-score_clip, score_clip) - missing_eos_penalty * truncated
 
 
 def collect(
@@ -78,6 +80,7 @@ def collect(
     seeds: Sequence[int],
     *,
     micro_batch_size: int,
+    decode_batch_size: int,
     max_prompt_tokens: int,
     max_new_tokens: int,
     score_clip: float,
@@ -85,8 +88,8 @@ def collect(
 ) -> Rollout:
     """One episode per seed, the first k of the first dialogue: sample, score, and compare with the reference."""
     texts = [prompts.prompt(dialogue) for dialogue in dialogues]
-    prompt_ids, prompt_mask = prompts.encode(tokenizer, texts, max_prompt_tokens)
-    sample = policy.sample(prompt_ids, prompt_mask, seeds, max_new_tokens)
+    prompt_ids, prompt_mask = prompts.encode(tokenizer, texts, max_prompt_tokens, policy.device)
+    sample = draw(policy, prompt_ids, prompt_mask, seeds, max_new_tokens, decode_batch_size)
     truncated = ~((sample.ids == tokenizer.eos_token_id) & sample.mask).any(dim=1)
     summaries = prompts.decode(tokenizer, sample.ids, sample.mask)
     rollout = Rollout(
@@ -102,7 +105,8 @@ def collect(
         score(summaries, truncated, reward, score_clip, missing_eos_penalty),
         truncated,
     )
-    parts = rollout.by_length(torch.arange(len(texts)), micro_batch_size * len(texts) // len(seeds))
+    everything = torch.arange(len(texts), device=policy.device)
+    parts = rollout.by_length(everything, micro_batch_size // rollout.k)
     if not policy.exact:
         for part in parts:
             evaluate_again(policy, rollout, sample.states, part)
@@ -110,6 +114,19 @@ def collect(
         for part in parts:
             compare(policy, rollout, sample.states, part)
     return rollout
+
+
+def draw(
+    policy: Policy, prompt_ids: Tensor, prompt_mask: Tensor, seeds: Sequence[int], max_new_tokens: int, at_once: int
+) -> Sample:
+    """One response per seed, `at_once` of them at a time: their keys and values are the most that a rollout keeps."""
+    k = len(seeds) // len(prompt_ids)
+    parts = []
+    for rows in torch.arange(len(prompt_ids)).split(at_once // k):
+        first, end, longest = rows[0], rows[-1] + 1, prompt_mask[rows].sum(1).max()
+        part = prompt_ids[rows, :longest], prompt_mask[rows, :longest]
+        parts.append(policy.sample(*part, seeds[first * k : end * k], max_new_tokens))
+    return Sample(*map(stacked, zip(*parts, strict=True)))
 
 
 @torch.no_grad()

@@ -89,15 +89,15 @@ def draw(
     `step` decodes the last token of each response in `encoding`. A seed of None stands for the most probable tokens.
     Of the tokens so far and the logits, a constraint makes the logits that are drawn from.
     """
-    k, width = len(seeds) // len(encoding.states), encoding.states.shape[2]
+    k, width, device = len(seeds) // len(encoding.states), encoding.states.shape[2], encoding.states.device
     generators = [torch.Generator().manual_seed(seed or 0) for seed in seeds]
-    uniform = torch.stack([torch.rand(max_new_tokens, generator=generator) for generator in generators])
-    greedy = torch.tensor([seed is None for seed in seeds])
-    shape = len(seeds), max_new_tokens
-    ids, mask = torch.full(shape, config.pad_token_id), torch.zeros(shape, dtype=torch.bool)
-    logprobs, values = torch.zeros(shape), torch.zeros(shape)
-    states = torch.zeros(*shape, width, dtype=encoding.states.dtype)
-    rows = torch.arange(len(seeds))  # the responses in `encoding`, k to each of them …
+    uniform = torch.stack([torch.rand(max_new_tokens, generator=generator) for generator in generators]).to(device)
+    greedy = torch.tensor([seed is None for seed in seeds], device=device)
+    mask = torch.zeros_like(uniform, dtype=torch.bool)
+    ids = torch.full_like(uniform, config.pad_token_id, dtype=torch.int64)
+    logprobs, values = torch.zeros_like(uniform), torch.zeros_like(uniform)
+    states = encoding.states.new_zeros(*uniform.shape, width)
+    rows = torch.arange(len(seeds), device=device)  # the responses in `encoding`, k to each of them …
     running = torch.ones_like(rows, dtype=torch.bool)  # … some of which have ended already
     tokens = torch.full_like(rows, config.decoder_start_token_id)
     for t in range(max_new_tokens):

@@ -14,6 +14,7 @@ from peft import PeftModel
 from transformers import AutoModelForSeq2SeqLM, PreTrainedTokenizerBase
 
 from detox import adapters, linear, params, pretrained, prompts, sources
+from detox.devices import CPU
 from detox.errors import InputError
 from detox.rewards import Classifier
 from detox.transcripts import AT_ONCE
@@ -125,7 +126,7 @@ def adapted(base: Path, folders: Mapping[str, Path]) -> PeftModel:
     model = pretrained.model(AutoModelForSeq2SeqLM, base)
     linear.freeze(model)
     (first, folder), *others = folders.items()
-    both = PeftModel.from_pretrained(model, folder, adapter_name=first)
+    both = PeftModel.from_pretrained(model, folder, adapter_name=first, torch_device=CPU.type)
     for name, folder in others:
-        both.load_adapter(folder, adapter_name=name)
+        both.load_adapter(folder, adapter_name=name, torch_device=CPU.type)
     return both.eval()

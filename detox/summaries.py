@@ -38,7 +38,7 @@ def draw(
     def summarised(rows: list[int]) -> dict[int, list[str]]:
         texts = [prompts.prompt(dialogues[row]) for row in rows]
         seeds = [None if key is None else seed_of(*key, row) for row in rows for key in keys]
-        encoded = prompts.encode(tokenizer, texts, max_prompt_tokens)
+        encoded = prompts.encode(tokenizer, texts, max_prompt_tokens, policy.device)
         sample = policy.sample(*encoded, seeds, max_new_tokens, constraint)
         decoded = prompts.decode(tokenizer, sample.ids, sample.mask)
         return {row: decoded[place * len(keys) : (place + 1) * len(keys)] for place, row in enumerate(rows)}

@@ -82,6 +82,7 @@ def train(
             [dialogues[batch[place]] for place in own],
             seeds=[seed_of(seed, EPISODES, step, place * k + j) for place in own for j in range(k)],
             micro_batch_size=p.micro_batch_size,
+            decode_batch_size=p.decode_batch_size,
             max_prompt_tokens=max_prompt_tokens,
             max_new_tokens=p.max_new_tokens,
             score_clip=p.score_clip,
@@ -136,7 +137,7 @@ def update(
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     for epoch in range(p.epochs):
         order = np.random.default_rng(seed_of(*key, epoch)).permutation(p.batch_size // k)
-        for prompts in torch.as_tensor(order).split(p.mini_batch_size // k):
+        for prompts in torch.as_tensor(order, device=policy.device).split(p.mini_batch_size // k):
             tokens = rollout.response_mask[rollout.episodes(prompts)].sum()
             optimizer.zero_grad()
             at_once = min(p.micro_batch_size // k, -(-len(prompts) // ranks.size()))

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import (
-    AutoModelForSeq2SeqLM,
     DataCollatorForSeq2Seq,
     EarlyStoppingCallback,
     PreTrainedTokenizerBase,
@@ -18,19 +17,23 @@ from transformers import (
     set_seed,
 )
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
+from transformers.trainer_pt_utils import get_length_grouped_indices
 
-from detox import adapters, checkpoints, files, metrics, pretrained, prompts
+from detox import adapters, bases, checkpoints, devices, files, metrics, prompts
 from detox.dialogues import Dialogue
 from detox.params import Tuning
+from detox.sampling import seed_of
 
 PARTS = (adapters.CONFIG, adapters.WEIGHTS, OPTIMIZER_NAME, SCHEDULER_NAME, "rng_state.pth")  # of a checkpoint
 EVALUATIONS = 5  # looks at the dev part, and checkpoints to resume from, in a pass over the training dialogues
 
+Example = dict[str, list[int]]
 
-def fingerprint(base: Path, prepared: Path, p: Tuning, max_prompt_tokens: int, seed: int) -> str:
+
+def fingerprint(base: Path, prepared: Path, p: Tuning, max_prompt_tokens: int, seed: int, device: torch.device) -> str:
     """What the tuned adapter depends on, as a name for the folder in which an interrupted run is kept."""
     inputs = [base, prepared / "train.jsonl", prepared / "dev.jsonl"]
-    return checkpoints.fingerprint([p, max_prompt_tokens, seed], inputs)
+    return checkpoints.fingerprint([p, max_prompt_tokens, seed, devices.name(device)], inputs)
 
 
 def tune(
@@ -40,6 +43,7 @@ def tune(
     p: Tuning,
     max_prompt_tokens: int,
     seed: int,
+    device: torch.device,
     unfinished: Path,
     folder: Path,
 ) -> dict[str, Any]:
@@ -53,10 +57,12 @@ def tune(
     tokenizer = prompts.tokenizer(base)
     model = _with_lora(base, p)
     examples, held_out = (_examples(tokenizer, part, max_prompt_tokens, p.max_summary_tokens) for part in (train, dev))
+    held_out.sort(key=lambda row: len(row["input_ids"]))
+    passes = [row for number in range(p.epochs) for row in one_pass(examples, p.batch_size, seed_of(seed, number))]
     trainer = Seq2SeqTrainer(
         model=model,
-        args=_arguments(unfinished, p, len(examples), bool(dev), seed),
-        train_dataset=examples,
+        args=_arguments(unfinished, p, len(examples), bool(dev), seed, device),
+        train_dataset=passes,
         eval_dataset=held_out if dev else None,  # type: ignore[arg-type]
         data_collator=DataCollatorForSeq2Seq(tokenizer, model=model),
         callbacks=[EarlyStoppingCallback(p.patience)] if dev else [],
@@ -94,7 +100,6 @@ def _is_sound(checkpoint: Path) -> bool:
 
 
 def _with_lora(base: Path, p: Tuning) -> PeftModel:
-    model = pretrained.model(AutoModelForSeq2SeqLM, base)
     config = LoraConfig(
         r=p.rank,
         lora_alpha=p.alpha,
@@ -104,12 +109,12 @@ def _with_lora(base: Path, p: Tuning) -> PeftModel:
         base_model_name_or_path=base.as_posix(),
     )
     config.target_modules = sorted(p.targets)  # peft has made a set of them, and would save it in an order by chance
-    return get_peft_model(model, config)
+    return get_peft_model(bases.load(base), config)
 
 
 def _examples(
     tokenizer: PreTrainedTokenizerBase, dialogues: Sequence[Dialogue], max_prompt_tokens: int, max_summary_tokens: int
-) -> list[dict[str, list[int]]]:
+) -> list[Example]:
     """Prompt and reference as token ids, one row for each reference."""
     rows = []
     for dialogue in dialogues:
@@ -118,6 +123,13 @@ def _examples(
             labels = tokenizer(reference, truncation=True, max_length=max_summary_tokens)["input_ids"]
             rows.append({"input_ids": ids[0].tolist(), "attention_mask": mask[0].long().tolist(), "labels": labels})
     return rows
+
+
+def one_pass(examples: Sequence[Example], batch_size: int, seed: int) -> list[Example]:
+    """All of them in an order by chance that puts prompts of similar length into a batch: a third less to compute."""
+    lengths = [len(row["input_ids"]) for row in examples]
+    order = get_length_grouped_indices(lengths, batch_size, generator=torch.Generator().manual_seed(seed))
+    return [examples[place] for place in order]
 
 
 @torch.no_grad()
@@ -129,11 +141,12 @@ def _rouge(
     max_prompt_tokens: int,
 ) -> dict[str, float]:
     """Mean ROUGE of greedy summaries, the best over the references."""
+    dialogues = sorted(dialogues, key=lambda dialogue: len(dialogue.text))
     model.eval()
     texts: list[str] = []
     for start in range(0, len(dialogues), p.batch_size):
         batch = [prompts.prompt(dialogue.text) for dialogue in dialogues[start : start + p.batch_size]]
-        ids, mask = (tensor.to(model.device) for tensor in prompts.encode(tokenizer, batch, max_prompt_tokens))
+        ids, mask = prompts.encode(tokenizer, batch, max_prompt_tokens, model.device)
         drawn = model.generate(
             input_ids=ids, attention_mask=mask, max_new_tokens=p.max_summary_tokens, do_sample=False, num_beams=1
         )
@@ -142,16 +155,20 @@ def _rouge(
     return {name: sum(values) / len(values) for name, values in rouge.items()}
 
 
-def _arguments(unfinished: Path, p: Tuning, examples: int, dev: bool, seed: int) -> Seq2SeqTrainingArguments:
+def _arguments(
+    unfinished: Path, p: Tuning, examples: int, dev: bool, seed: int, device: torch.device
+) -> Seq2SeqTrainingArguments:
     interval = max(1, math.ceil(examples / p.batch_size) // EVALUATIONS)
     when = "steps" if dev else "no"
     return Seq2SeqTrainingArguments(
         output_dir=str(unfinished),
         seed=seed,
+        use_cpu=device.type == "cpu",
         learning_rate=p.learning_rate,
         per_device_train_batch_size=p.batch_size,
         per_device_eval_batch_size=p.batch_size,
-        num_train_epochs=p.epochs,
+        num_train_epochs=1,  # over all passes at once
+        train_sampling_strategy="sequential",
         eval_strategy=when,
         eval_steps=interval,
         save_strategy="steps",

@@ -26,16 +26,17 @@ PREPARED, SUMMARIES, RIVALS, METRICS = (
 
 
 def main() -> None:
-    from detox import claims, dialogues, evaluation, files, metrics, params, ranks, sources, systems
+    from detox import claims, devices, dialogues, evaluation, files, metrics, params, ranks, sources, systems
     from detox.rewards import Classifier
 
-    p, seed = params.load(params.Evaluate), params.seed()
+    p, seed, device = params.load(params.Evaluate), params.seed(), devices.chosen()
     test, train = (dialogues.load(PREPARED / f"{part}.jsonl") for part in ("test", "train"))
     facts = evaluation.read_facts(sources.local(params.load(params.Prepare).source) / "facts.jsonl", test)
     summaries = {name: evaluation.read_summaries(SUMMARIES / f"{name}.jsonl", test) for name in evaluation.POLICIES}
     rivals = systems.read(RIVALS)
     stress = [str(row.get("id")) for row in files.read_jsonl(SUMMARIES / "stress.jsonl")]
-    classifiers = {name: Classifier(params.load(params.Classifier, section=name)) for name in evaluation.SCORERS}
+    judges = {name: params.load(params.Classifier, section=name) for name in evaluation.SCORERS}
+    classifiers = {name: Classifier(judge, device) for name, judge in judges.items()}
     scorers = {name: partial(ranks.shared_out, classifier.toxicity) for name, classifier in classifiers.items()}
     calm = evaluation.civil(test, scorers["judge"], p.toxic_threshold)
     slices = evaluation.slices_of(test, {dialogue.group for dialogue in train}, stress, calm)

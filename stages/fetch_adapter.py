@@ -1,6 +1,6 @@
 """Take the LoRA adapter that PPO starts from, or tune it on the training dialogues, and check that it fits the base.
 
-Reads  what lies at adapter.source.path and the base; params: seed, model, adapter.
+Reads  what lies at adapter.source.path and the base; params: seed, compute.device, model, adapter.
 Writes models/adapter: adapter_config.json, adapter_model.safetensors; metrics/adapter.json: its size, and if it was
        tuned here the steps, loss and ROUGE on the dev part. An interrupted tuning goes on where .resume has it.
 """
@@ -21,12 +21,13 @@ def main() -> None:
     metrics = {}
     if p.tuning is not None and p.source.origin == params.TRAIN:
         # Only here, because it takes seconds.
-        from detox import dialogues, tuning
+        from detox import devices, dialogues, tuning
 
-        interrupted = RESUME / tuning.fingerprint(base, source, p.tuning, model.max_prompt_tokens, seed)
+        device = devices.chosen()
+        interrupted = RESUME / tuning.fingerprint(base, source, p.tuning, model.max_prompt_tokens, seed, device)
         train, dev = (dialogues.load(source / f"{part}.jsonl") for part in ("train", "dev"))
         source = interrupted / "adapter"
-        metrics = tuning.tune(base, train, dev, p.tuning, model.max_prompt_tokens, seed, interrupted, source)
+        metrics = tuning.tune(base, train, dev, p.tuning, model.max_prompt_tokens, seed, device, interrupted, source)
     adapters.check(source, base)
     with files.atomic(Path("models/adapter")) as folder:
         adapters.copy(source, folder)

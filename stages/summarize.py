@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from stages import note_cut, run_in_ranks
 
 if TYPE_CHECKING:
+    import torch
+
     from detox import checkpoints, params
     from detox.dialogues import Dialogue
 
@@ -19,15 +21,16 @@ TEST, ADAPTERS = Path("data/prepared/test.jsonl"), {"sft": Path("models/adapter"
 
 
 def main() -> None:
-    from detox import checkpoints, dialogues, params, ranks, sources, summaries
+    from detox import checkpoints, devices, dialogues, params, ranks, sources, summaries
     from detox.rewards import Classifier
 
     p, model, seed = params.load(params.Summarize), params.load(params.Model), params.seed()
-    judged = params.load(params.Classifier, section="reward")
+    judged, device = params.load(params.Classifier, section="reward"), devices.chosen()
     inputs = [TEST, *ADAPTERS.values(), sources.local(model.source), sources.local(judged.source)]
-    test, reward = dialogues.load(TEST), Classifier(judged)
-    with checkpoints.resumable("summarize", [seed, model, judged, p], inputs, p.checkpoint_every) as unfinished:
-        drawn = draw(test, p, model, seed, unfinished)
+    test, reward = dialogues.load(TEST), Classifier(judged, device)
+    settings = [seed, model, judged, p, devices.name(device)]
+    with checkpoints.resumable("summarize", settings, inputs, p.checkpoint_every) as unfinished:
+        drawn = draw(test, p, model, seed, device, unfinished)
         fresh = [text for row in drawn["sft"] for text in row[1 + p.samples :]]
         toxicity = ranks.shared_out(reward.toxicity, fresh)
         means = toxicity.view(len(test), p.stress_samples).mean(dim=1).tolist()
@@ -38,7 +41,12 @@ def main() -> None:
 
 
 def draw(
-    test: "list[Dialogue]", p: "params.Summarize", model: "params.Model", seed: int, unfinished: "checkpoints.Run"
+    test: "list[Dialogue]",
+    p: "params.Summarize",
+    model: "params.Model",
+    seed: int,
+    device: "torch.device",
+    unfinished: "checkpoints.Run",
 ) -> dict[str, list[list[str]]]:
     """Of each policy and dialogue the greedy summary, the samples and, before PPO, those that decide what is hard."""
     from detox import prompts, sources, summaries
@@ -54,7 +62,7 @@ def draw(
     drawn: dict[str, dict[int, list[str]]] = {name: dict(rows) for name, rows in record.items()}
     for (name, adapter), keys in zip(ADAPTERS.items(), ([*before, *fresh], before), strict=True):
         for batch in summaries.draw(
-            Policy(base, adapter, model.dtype),
+            Policy(base, adapter, model.dtype, device),
             tokenizer,
             texts,
             keys,

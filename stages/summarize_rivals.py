@@ -15,7 +15,7 @@ ADAPTER, PPO, SNAPSHOTS = Path("models/adapter"), Path("models/ppo"), Path("mode
 
 
 def main() -> None:
-    from detox import dialogues, files, params, prompts, ranks, rivals, sources
+    from detox import devices, dialogues, files, params, prompts, ranks, rivals, sources
     from detox.policy import Policy
 
     p, model = params.load(params.Rivals), params.load(params.Model)
@@ -23,7 +23,7 @@ def main() -> None:
     chosen = rivals.choose(dialogues.load(Path("data/prepared/test.jsonl")), p.dialogues)
     systems = rivals.adapter_systems(ADAPTER, PPO, SNAPSHOTS, p.scales)
     rows_of = rivals.draw(
-        Policy(base, ADAPTER, model.dtype),
+        Policy(base, ADAPTER, model.dtype, devices.chosen()),
         prompts.tokenizer(base),
         chosen,
         systems,

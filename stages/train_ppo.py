@@ -20,19 +20,33 @@ TRAIN, ADAPTER = Path("data/prepared/train.jsonl"), Path("models/adapter")
 def main() -> None:
     from tqdm import tqdm
 
-    from detox import adapters, checkpoints, dialogues, divergence, memory, params, prompts, ranks, sources, trainer
+    from detox import (
+        adapters,
+        checkpoints,
+        devices,
+        dialogues,
+        divergence,
+        memory,
+        params,
+        prompts,
+        ranks,
+        sources,
+        trainer,
+    )
     from detox.policy import POLICY, Policy
     from detox.rewards import Classifier
     from detox.train_state import TrainState
 
-    p, model, seed = params.load(params.Ppo), params.load(params.Model), params.seed()
+    p, model, seed, device = params.load(params.Ppo), params.load(params.Model), params.seed(), devices.chosen()
     model.check_micro_batch(p)
     base, judged = sources.local(model.source), params.load(params.Classifier, section="reward")
-    policy, reward, tokenizer = Policy(base, ADAPTER, model.dtype), Classifier(judged), prompts.tokenizer(base)
-    texts = [dialogue.text for dialogue in dialogues.load(TRAIN)]
+    policy, reward = Policy(base, ADAPTER, model.dtype, device), Classifier(judged, device)
+    tokenizer, texts = prompts.tokenizer(base), [dialogue.text for dialogue in dialogues.load(TRAIN)]
     note_cut(cut := prompts.count_cut(tokenizer, texts, model.max_prompt_tokens), len(texts), model.max_prompt_tokens)
     state, inputs = TrainState(policy, p), [TRAIN, ADAPTER, base, sources.local(judged.source)]
-    with checkpoints.resumable("train_ppo", [seed, model, judged, p], inputs, p.checkpoint_every) as unfinished:
+    with checkpoints.resumable(
+        "train_ppo", [seed, model, judged, p, devices.name(device)], inputs, p.checkpoint_every
+    ) as unfinished:
         if unfinished.state:
             state.restore(unfinished.state)
         steps = memory.sparing(

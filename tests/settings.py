@@ -2,7 +2,7 @@
 
 COMPLETE = """\
 seed: 7
-compute: {launcher: python, processes: 1}
+compute: {device: cpu, launcher: python, processes: 1}
 model: {source: {path: models/base}, max_prompt_tokens: 512, dtype: float32}
 prepare:
   source: {path: data/source}
@@ -18,6 +18,7 @@ ppo:
   batch_size: 16
   mini_batch_size: 4
   micro_batch_size: 2
+  decode_batch_size: 16
   samples_per_prompt: 2
   epochs: 2
   learning_rate: 1.41e-5
@@ -56,6 +57,7 @@ ppo:
   batch_size: 8
   mini_batch_size: 8
   micro_batch_size: 4
+  decode_batch_size: 8
   samples_per_prompt: 2
   max_new_tokens: 12
   snapshot_every: 1

@@ -14,6 +14,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "batch_size": 16,
         "mini_batch_size": 16,
         "micro_batch_size": 8,
+        "decode_batch_size": 8,
         "snapshot_every": 2,
         "checkpoint_every": 1,
         "max_new_tokens": 24,

@@ -70,16 +70,33 @@ def test_the_same_episodes_and_losses_in_smaller_micro_batches(
         torch.testing.assert_close(weight, other_weight, rtol=0, atol=1e-3)
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: out of memory")]
     assert said == [
-        "warning: out of memory: step 1 again with 4 episodes at once",
-        "warning: out of memory: step 1 again with 2 episodes at once",
+        "warning: out of memory: step 1 again, 4 episodes written, 4 read at once",
+        "warning: out of memory: step 1 again, 2 episodes written, 2 read at once",
     ]
 
 
 def test_what_does_not_fit_even_one_prompt_at_a_time_is_one_line(
     base: Path, adapter: Path, reward: Classifier, tokenizer: PreTrainedTokenizerBase
 ) -> None:
-    with pytest.raises(InputError, match=r"^out of memory with 2 episodes in a micro-batch, which are of one prompt: "):
+    with pytest.raises(InputError, match=r"^out of memory with the episodes of one prompt at once, 2 of them: "):
         trained(Small(base, adapter), reward, tokenizer, samples_per_prompt=2)
+
+
+def test_a_rollout_that_does_not_fit_is_written_in_parts_though_it_is_read_a_prompt_at_a_time(
+    base: Path,
+    adapter: Path,
+    reward: Classifier,
+    tokenizer: PreTrainedTokenizerBase,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    poor = Small(base, adapter)
+    poor.limit, poor.prompts = 1, 3
+    trained(poor, reward, tokenizer, micro_batch_size=1)
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: out of memory")]
+    assert said == [
+        "warning: out of memory: step 1 again, 4 episodes written, 1 read at once",
+        "warning: out of memory: step 1 again, 2 episodes written, 1 read at once",
+    ]
 
 
 def test_another_error_is_not_taken_for_a_lack_of_memory(base: Path, adapter: Path) -> None:

@@ -217,6 +217,7 @@ def test_the_gradients_of_all_that_is_differentiated_are_numerically_right() -> 
     assert check(lambda a: ppo.whiten(a, mask), (advantages,))
     assert check(ppo.entropy, (logits,))
     assert check(lambda x: ppo.kl_divergence(x, ref_logits), (logits,))
+    assert check(lambda x: ppo.token_logprobs(x, torch.tensor([[0, 4, 2], [1, 1, 3]])), (logits,))
 
 
 def test_a_token_counts_as_clipped_on_either_side_of_the_range_and_never_as_padding() -> None:
@@ -238,7 +239,7 @@ def test_k1_is_the_sum_of_the_log_ratios_of_a_response() -> None:
 def test_the_kl_of_two_distributions_by_hand_and_as_the_expectation_of_k1() -> None:
     """Over all three tokens of a vocabulary: KL = ½·log 2 + ¼·log(½) + ¼·log 1."""
     policy, reference = torch.tensor([0.5, 0.25, 0.25]), torch.tensor([0.25, 0.5, 0.25])
-    kl = ppo.kl_divergence(policy.log() + 3, reference.log() - 5)  # logits may be off by a constant
+    kl = ppo.kl_divergence(policy.log()[None] + 3, reference.log()[None] - 5)  # logits may be off by a constant
     assert kl.item() == pytest.approx(0.25 * math.log(2), abs=1e-6)
     k1 = ppo.kl_k1(policy.log().unsqueeze(1), reference.log().unsqueeze(1), torch.ones(3, 1, dtype=torch.bool))
     assert (policy * k1).sum().item() == pytest.approx(0.25 * math.log(2), abs=1e-7)
@@ -248,6 +249,18 @@ def test_the_kl_is_positive_and_0_where_policy_and_reference_agree() -> None:
     logits, ref_logits = noise(0), noise(1)
     assert (ppo.kl_divergence(logits, ref_logits) > 0).all()
     assert ppo.kl_divergence(logits, logits).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_of_many_distributions_each_has_its_own_entropy_divergence_and_log_probability() -> None:
+    """More of them than are computed at once."""
+    generator = torch.Generator().manual_seed(0)
+    logits, ref_logits = torch.randn(2, 2 * ppo.AT_ONCE + 3, 7, generator=generator).unbind()
+    tokens = torch.randint(7, (len(logits),), generator=generator)
+    policy, reference = (torch.distributions.Categorical(logits=each) for each in (logits, ref_logits))
+    kl = torch.distributions.kl_divergence(policy, reference)
+    torch.testing.assert_close(ppo.entropy(logits), policy.entropy(), rtol=0, atol=1e-6)
+    torch.testing.assert_close(ppo.kl_divergence(logits, ref_logits), kl, rtol=0, atol=1e-6)
+    torch.testing.assert_close(ppo.token_logprobs(logits, tokens), policy.log_prob(tokens), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(("kl", "expected"), [(6.0, 0.2), (5.4, 0.199968), (60.0, 0.200064), (0.0, 0.199936)])

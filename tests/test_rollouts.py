@@ -32,6 +32,7 @@ def rolled(
     seeds: range | list[int],
     score_clip: float = 5.0,
     micro_batch_size: int = 48,
+    decode_batch_size: int = 48,
 ) -> Rollout:
     return collect(
         policy,
@@ -40,6 +41,7 @@ def rolled(
         dialogues,
         seeds,
         micro_batch_size=micro_batch_size,
+        decode_batch_size=decode_batch_size,
         max_prompt_tokens=30,
         max_new_tokens=10,
         score_clip=score_clip,
@@ -205,6 +207,18 @@ def test_the_reference_reads_prompts_of_similar_length_together_and_says_the_sam
     assert whole.prompt_mask.sum(1).tolist() == [18, 13, 16, 12, 10, 17]
     order = [part.tolist() for part in whole.by_length(torch.tensor([5, 1, 0, 4, 2]), 2)]
     assert order == [[0, 5], [2, 1], [4]]
+
+
+def test_episodes_do_not_depend_on_how_many_are_written_at_once(
+    policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """Six dialogues, four episodes each: all at once, and those of two, two and two, or of four and two dialogues."""
+    shift(policy)
+    whole = rolled(policy, reward, tokenizer, DIALOGUES, range(24))
+    for at_once in (8, 16):
+        parts = rolled(policy, reward, tokenizer, DIALOGUES, range(24), decode_batch_size=at_once)
+        for actual, expected in zip(parts, whole, strict=True):
+            torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)
 
 
 def test_k_episodes_of_a_prompt_are_the_k_episodes_of_the_prompt_repeated(

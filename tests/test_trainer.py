@@ -46,6 +46,7 @@ def rolled(
         dialogues,
         seeds,
         micro_batch_size=8,
+        decode_batch_size=8,
         max_prompt_tokens=30,
         max_new_tokens=10,
         score_clip=5.0,

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from tiny import DIALOGUES
 
 from detox import adapters, tuning
+from detox.devices import CPU
 from detox.dialogues import Dialogue
 from detox.params import Tuning
 
@@ -35,7 +36,7 @@ PAIRS = [Dialogue(f"d{n}", text, ("Ann was kind", "Bob was calm"), f"d{n}") for 
 
 def tune(base: Path, folder: Path, dev: int, **changes: Any) -> dict[str, Any]:
     p = Tuning(**{**P.__dict__, **{k: v for k, v in changes.items() if k in P.__dict__}})
-    return tuning.tune(base, PAIRS, PAIRS[:dev], p, 30, changes.get("seed", 1), folder, folder / "adapter")
+    return tuning.tune(base, PAIRS, PAIRS[:dev], p, 30, changes.get("seed", 1), CPU, folder, folder / "adapter")
 
 
 @pytest.mark.slow
@@ -55,6 +56,17 @@ def test_the_configuration_has_the_layers_in_the_order_of_the_alphabet(base: Pat
     tune(base, tmp_path, dev=0, epochs=1, targets=["wo", "v", "o", "k", "q"])
     config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text(encoding="utf-8"))
     assert config["target_modules"] == ["k", "o", "q", "v", "wo"]
+
+
+def test_a_pass_has_every_example_once_and_hardly_a_batch_of_short_and_long_prompts() -> None:
+    """64 of ten and of a hundred tokens in turn, four to a batch: sorted among sixteen, one batch in four mixes."""
+    examples = [{"input_ids": [place] * (10, 100)[place % 2]} for place in range(64)]
+    first, again, other = (tuning.one_pass(examples, 4, seed) for seed in (1, 1, 2))
+    for order in (first, other):
+        assert sorted(row["input_ids"][0] for row in order) == list(range(64))
+        batches = [{len(row["input_ids"]) for row in order[start : start + 4]} for start in range(0, 64, 4)]
+        assert sum(len(lengths) > 1 for lengths in batches) <= 4
+    assert first == again != other
 
 
 @pytest.mark.slow
@@ -88,7 +100,7 @@ def test_a_run_killed_within_a_checkpoint_or_after_its_end_ends_as_if_it_had_not
     base: Path, tmp_path: Path
 ) -> None:
     """It stops early: patience lasts through the interruption, and is not given anew to a run that had stopped."""
-    how: dict[str, Any] = {"dev": 2, "patience": 2, "dropout": 0.1, "learning_rate": 0.2}
+    how: dict[str, Any] = {"dev": 2, "patience": 2, "dropout": 0.1, "learning_rate": 0.5}
     whole = tune(base, tmp_path / "whole", **how)
     weights = load_file(tmp_path / "whole" / "adapter" / "adapter_model.safetensors")
     assert whole["steps"] == 3, "the first step was the best"
@@ -109,8 +121,12 @@ def test_without_a_dev_part_it_trains_to_the_end(base: Path, tmp_path: Path) -> 
 def test_the_folder_of_an_interrupted_run_belongs_to_these_data_and_settings(base: Path, tmp_path: Path) -> None:
     for part in ("train", "dev"):
         (tmp_path / f"{part}.jsonl").write_text(part)
-    name = tuning.fingerprint(base, tmp_path, P, 30, seed=1)
-    assert name == tuning.fingerprint(base, tmp_path, P, 30, seed=1)
-    others = {tuning.fingerprint(base, tmp_path, P, 30, seed=2), tuning.fingerprint(base, tmp_path, P, 31, seed=1)}
+
+    def name(tokens: int = 30, seed: int = 1) -> str:
+        return tuning.fingerprint(base, tmp_path, P, tokens, seed, CPU)
+
+    usual = name()
+    assert name() == usual
+    others = {name(seed=2), name(tokens=31)}
     (tmp_path / "dev.jsonl").write_text("other")
-    assert len(others | {name, tuning.fingerprint(base, tmp_path, P, 30, seed=1)}) == 4
+    assert len(others | {usual, name()}) == 4

@@ -39,6 +39,7 @@ PPO: dict[str, Any] = {
     "batch_size": 8,
     "mini_batch_size": 4,
     "micro_batch_size": 2,
+    "decode_batch_size": 8,
     "samples_per_prompt": 1,
     "epochs": 2,
     "learning_rate": 0.01,
