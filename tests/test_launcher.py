@@ -39,7 +39,7 @@ def project(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def told(launcher: str, processes: int, **sections: Any) -> None:
-    write_params(compute={"launcher": launcher, "processes": processes}, **sections)
+    write_params(compute={"device": "cpu", "launcher": launcher, "processes": processes}, **sections)
 
 
 def begun(stage: str, command: list[str] = PYTHON) -> subprocess.Popen[str]:
