@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import cost
-from detox import files
+from detox import files, tables
 from detox.errors import InputError
 
 README, METRICS = Path("README.md"), Path("metrics")
@@ -56,7 +56,7 @@ def results(metrics: Path) -> str:
         **claims["a_a"]["rejections"],
         splits=claims["a_a"]["splits"],
         best_of=rivals["best_of"],
-        than=compared(duel["judge"]["low"], duel["judge"]["high"]),
+        than=tables.compared(duel["judge"]["low"], duel["judge"]["high"]),
         **{key: duel["judge"][key] for key in ("ppo", "rival", "low", "high")},
         p=duel["p"],
         ppo_rouge=duel["rougeL"]["ppo"],
@@ -67,11 +67,6 @@ def results(metrics: Path) -> str:
         seeds=seeds["seeds"],
         table=over_seeds(seeds),
     )
-
-
-def compared(low: float, high: float) -> str:
-    """What an interval of the change of toxicity shows."""
-    return "less toxic" if high < 0 else "more toxic" if low > 0 else "not shown to be less toxic"
 
 
 def over_seeds(seeds: Mapping[str, Any]) -> str:

@@ -33,6 +33,7 @@ def render(
     frame, figures, examples and hashes are what `tables.table`, `figures.draw`, `choose_examples` and `sha256s` made;
     metrics holds metrics/{prepare,train,claims,rivals}.json by name.
     """
+    judged = metrics["rivals"]["duel"]["judge"]
     loader = jinja2.PackageLoader("detox")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters["difference"] = difference
@@ -43,6 +44,7 @@ def render(
         headline=tables.headline_rows(frame),
         claims=metrics["claims"],
         rivals=metrics["rivals"],
+        than_best=tables.compared(judged["low"], judged["high"]),
         systems=tables.systems(metrics["rivals"]["systems"]),
         data=metrics["prepare"],
         training=metrics["train"],

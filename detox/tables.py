@@ -129,6 +129,11 @@ def headline_rows(frame: pd.DataFrame) -> dict[str, Mapping[Any, Any]]:
     return {row["measure"]: row for row in frame[frame["slice"] == "all"].to_dict("records")}
 
 
+def compared(low: float, high: float) -> str:
+    """What an interval of the change of toxicity shows."""
+    return "less toxic" if high < 0 else "more toxic" if low > 0 else "not shown to be less toxic"
+
+
 def systems(measured: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
     """The systems that PPO is compared with, as people read them, a row each in the order of SYSTEMS."""
     columns = {"judge": "Toxicity, judge", "reward": "Toxicity, reward", "rougeL": "ROUGE-L", "slots": "Slot recall"}

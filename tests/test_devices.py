@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from projects import contents, run_stages, write_params
+from projects import OUTPUTS, contents, run_stages, write_params
 from safetensors.torch import load_file
 from sharing import in_ranks
 from simulated import SecondDevice, WrongDevice
@@ -55,7 +55,7 @@ def test_on_a_gpu_the_stages_give_what_they_give_on_the_cpu_and_the_same_bytes_t
     outputs = []
     for _ in range(2):
         run_stages()
-        outputs.append(contents("models", "metrics", "data/summaries", "data/rivals"))
+        outputs.append(contents(*OUTPUTS))
     assert outputs[0] == outputs[1]
     for name in ("data/summaries/sft.jsonl", "data/rivals/base.jsonl", "data/rivals/filter.jsonl"):
         assert Path(name).read_bytes() == (project / name).read_bytes()
@@ -68,9 +68,9 @@ def test_on_a_gpu_the_stages_give_what_they_give_on_the_cpu_and_the_same_bytes_t
 
 
 def test_in_bfloat16_too_the_policy_is_its_reference_before_it_learns(project: Path, gpu: torch.device) -> None:
-    model = json.loads(Path("params.json").read_text())["model"]
-    ppo = json.loads(Path("params.json").read_text())["ppo"] | {"samples_per_prompt": 2}
-    write_params(compute=COMPUTE, model=model | {"dtype": "bfloat16"}, ppo=ppo)
+    sections = json.loads(Path("params.json").read_text())
+    model, ppo = sections["model"] | {"dtype": "bfloat16"}, sections["ppo"] | {"samples_per_prompt": 2}
+    write_params(compute=COMPUTE, model=model, ppo=ppo)
     run_stages()
     metrics = json.loads(Path("metrics/train.json").read_text())
     assert abs(metrics["kl_first"]) < 1e-3

@@ -50,6 +50,11 @@ def trained(
     return list(memory.sparing(train, p, state)), state
 
 
+def warnings(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Lines on stderr that say that memory has run out; the rest of it is progress bars."""
+    return [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: out of memory")]
+
+
 def test_the_same_episodes_and_losses_in_smaller_micro_batches(
     base: Path,
     adapter: Path,
@@ -68,8 +73,7 @@ def test_the_same_episodes_and_losses_in_smaller_micro_batches(
         assert row.value_loss == pytest.approx(other.value_loss, rel=1e-3)
     for weight, other_weight in zip(state.weights(), same.weights(), strict=True):
         torch.testing.assert_close(weight, other_weight, rtol=0, atol=1e-3)
-    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: out of memory")]
-    assert said == [
+    assert warnings(capsys) == [
         "warning: out of memory: step 1 again, 4 episodes written, 4 read at once",
         "warning: out of memory: step 1 again, 2 episodes written, 2 read at once",
     ]
@@ -92,8 +96,7 @@ def test_a_rollout_that_does_not_fit_is_written_in_parts_though_it_is_read_a_pro
     poor = Small(base, adapter)
     poor.limit, poor.prompts = 1, 3
     trained(poor, reward, tokenizer, micro_batch_size=1)
-    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: out of memory")]
-    assert said == [
+    assert warnings(capsys) == [
         "warning: out of memory: step 1 again, 4 episodes written, 1 read at once",
         "warning: out of memory: step 1 again, 2 episodes written, 1 read at once",
     ]
@@ -123,8 +126,10 @@ def test_the_same_summaries_in_the_same_batches_of_fewer_dialogues_at_once(
     whole = summarised(Policy(base, adapter), tokenizer)
     assert [len(batch) for batch in whole] == [4, 2]
     assert summarised(poor, tokenizer) == whole
-    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: out of memory")]
-    assert said == ["warning: out of memory: again with 2 at once", "warning: out of memory: again with 1 at once"]
+    assert warnings(capsys) == [
+        "warning: out of memory: again with 2 at once",
+        "warning: out of memory: again with 1 at once",
+    ]
 
 
 def test_a_dialogue_whose_summaries_do_not_fit_is_one_line(
