@@ -26,6 +26,11 @@ pytest_plugins = ["models", "bad_inputs"]
 QUERY = "encoder.block.0.layer.0.SelfAttention.q.weight"
 AGAIN, WHOLE = "get it again from its source", "get the whole model that its config.json describes"
 OWN = "put the model's own there"
+HEADER = "Error while deserializing header"
+VOCABULARIES = (
+    "tokenizer.json, spiece.model, sentencepiece.bpe.model, sentencepiece.model, spm.model, tokenizer.model, "
+    "vocab.json, vocab.txt"
+)
 
 Spoil = Callable[[], object]
 
@@ -105,22 +110,20 @@ BASE: dict[str, tuple[Spoil, str]] = {
     ),
     "a configuration that is no JSON": (
         content("base/config.json", "{"),
-        "base/config.json cannot be read (It looks like the config file at 'base/config.json' is not a valid JSON "
-        f"file): {AGAIN}",
+        f"base/config.json, line 1: not JSON (Expecting property name enclosed in double quotes): {AGAIN}",
     ),
     "a configuration that is a list": (
         content("base/config.json", "[]"),
-        f"base/config.json cannot be read (Unrecognized model in base): {AGAIN}",
+        f"base/config.json: not a JSON object: {AGAIN}",
     ),
     "a configuration nested 100,000 times": (
         content("base/config.json", "[" * 100_000),
-        "base/config.json cannot be read (maximum recursion depth exceeded while decoding a JSON array from a unicode "
-        f"string): {AGAIN}",
+        f"base/config.json: not JSON (nested too deeply): {AGAIN}",
     ),
     "a model of code that would come from elsewhere": (
         said("base/config.json", model_type="other", auto_map={"AutoConfig": "x.X", "AutoModelForSeq2SeqLM": "x.X"}),
-        "base/config.json cannot be read (The repository base contains custom code which must be executed to correctly "
-        f"load the model): {AGAIN}",
+        "base/config.json: model_type is 'other', none of the library's models that summarise or classify texts: "
+        "choose another model",
     ),
     "a model that only continues texts": (
         said("base/config.json", model_type="gpt2"),
@@ -134,15 +137,15 @@ BASE: dict[str, tuple[Spoil, str]] = {
     ),
     "no weights": (
         without("base/model.safetensors"),
-        f"base cannot be read (Error no file named model.safetensors found in directory base): {AGAIN}",
+        f"base has no weights (model.safetensors, model.safetensors.index.json or pytorch_model.bin): {AGAIN}",
     ),
-    "weights that are a pickle": (
+    "weights of another kind under torch's name": (
         lambda: os.rename("base/model.safetensors", "base/pytorch_model.bin"),
-        f"base cannot be read (Error no file named model.safetensors found in directory base): {AGAIN}",
+        "base/pytorch_model.bin holds more than tensors or is damaged (Weights only load failed): get safetensors",
     ),
     "weights that are a pointer of git-lfs": (
         content("base/model.safetensors", "version https://git-lfs.github.com/spec/v1"),
-        f"base cannot be read (Error while deserializing header: header too large): {AGAIN}",
+        f"base/model.safetensors is not a safetensors file ({HEADER}: header too large): {AGAIN}",
     ),
     "weights in a file elsewhere": (
         in_parts("../weights.safetensors"),
@@ -174,8 +177,7 @@ BASE: dict[str, tuple[Spoil, str]] = {
     ),
     "no tokenizer": (
         without("base/tokenizer.json", "base/tokenizer_config.json"),
-        "base has no tokenizer (none of tokenizer.json, spiece.model, sentencepiece.bpe.model, vocab.json, vocab.txt): "
-        + OWN,
+        f"base has no tokenizer (none of {VOCABULARIES}): {OWN}",
     ),
     "a tokenizer that is no JSON": (
         content("base/tokenizer.json", "{"),
@@ -250,8 +252,7 @@ CLASSIFIER: dict[str, tuple[Spoil, str]] = {
     ),
     "no tokenizer": (
         without("classifier/tokenizer.json", "classifier/tokenizer_config.json"),
-        "classifier has no tokenizer (none of tokenizer.json, spiece.model, sentencepiece.bpe.model, vocab.json, "
-        f"vocab.txt): {OWN}",
+        f"classifier has no tokenizer (none of {VOCABULARIES}): {OWN}",
     ),
     "a tokenizer without a token to pad with": (
         said("classifier/tokenizer_config.json", pad_token=None),
