@@ -1,17 +1,16 @@
 """Summaries → scores. The only module that knows a classifier; it judges the summary alone, never the dialogue."""
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, PreTrainedConfig
 
-from detox import linear, params, pretrained, sources
+from detox import labels, linear, params, pretrained, sources
 from detox.devices import CPU
-from detox.errors import InputError
 
-SOFTMAX, SIGMOID = "single_label_classification", "multi_label_classification"  # problem_type in a config.json
+UNSTATED = 512  # tokens of a text that a classifier reads which states no limit: more than any summary has
+NO_LIMIT = 10**9  # a limit from here on is none, like the 10^30 of a tokenizer that states none; so is one below 1
 
 
 class Classifier:
@@ -31,23 +30,9 @@ class Classifier:
         self.tokenizer = pretrained.tokenizer(path, "pad")
         linear.freeze(self.model)
         self.model.to(device)
-        config = self.model.config
-        self.kind = config.problem_type or SOFTMAX
-        if self.kind not in (SOFTMAX, SIGMOID) or (self.kind == SOFTMAX and config.num_labels < 2):
-            raise InputError(
-                f"{path} has the problem_type {config.problem_type} and {config.num_labels} label(s): "
-                f"choose a classifier with {SOFTMAX} and two labels or more, or with {SIGMOID}"
-            )
-        labels = config.id2label
-        if config.label2id != {label: place for place, label in labels.items()} or len(config.label2id) < len(labels):
-            raise InputError(f"{path / 'config.json'}: id2label and label2id contradict each other: correct one")
-        if p.toxic_label not in config.label2id:
-            known = ", ".join(labels[place] for place in sorted(labels))
-            raise InputError(f"{path} has no label {p.toxic_label!r}, it has {known}: set toxic_label to one of these")
-        self.toxic = config.label2id[p.toxic_label]
+        self.toxic = labels.toxic(self.model.config, p.toxic_label, path)
         self.batch_size = p.batch_size
-        stated, positions = self.tokenizer.model_max_length, getattr(config, "max_position_embeddings", math.inf)
-        self.longest = None if stated <= positions else positions - 2  # RoBERTa's positions begin at 2
+        self.longest = _longest(self.tokenizer.model_max_length, self.model.config)
 
     def margin(self, texts: Sequence[str]) -> Tensor:
         """log p(not toxic) − log p(toxic) of each text, `[batch]`.
@@ -55,10 +40,11 @@ class Classifier:
         The difference of two logits for two labels that exclude one another; minus the label's logit for a sigmoid.
         """
         logits = self._logits(texts)
-        if self.kind == SIGMOID:
-            return -logits[:, self.toxic]
-        others = torch.cat([logits[:, : self.toxic], logits[:, self.toxic + 1 :]], dim=1)
-        return others.logsumexp(dim=1) - logits[:, self.toxic]
+        output, independent = self.toxic
+        if independent:
+            return -logits[:, output]
+        others = torch.cat([logits[:, :output], logits[:, output + 1 :]], dim=1)
+        return others.logsumexp(dim=1) - logits[:, output]
 
     def toxicity(self, texts: Sequence[str]) -> Tensor:
         """p(toxic) of each text, `[batch]`."""
@@ -75,3 +61,10 @@ class Classifier:
             batch = self.tokenizer.pad({"input_ids": [tokens[i] for i in rows]}, return_tensors="pt")
             logits[rows] = self.model(**batch.to(self.model.device)).logits.cpu()
         return logits
+
+
+def _longest(stated: int, config: PreTrainedConfig) -> int:
+    """Tokens of a text that the classifier reads: its tokenizer states a limit, its model has so many positions."""
+    positions = getattr(config, "max_position_embeddings", None) or 0
+    # RoBERTa's positions begin at 2, so it has room for two tokens fewer; to other models they are no loss.
+    return min([limit for limit in (stated, positions - 2) if 0 < limit < NO_LIMIT], default=UNSTATED)

@@ -238,15 +238,15 @@ CLASSIFIER: dict[str, tuple[Spoil, str]] = {
     ),
     "a label twice": (
         said("classifier/config.json", id2label={"0": "hate", "1": "hate"}, label2id={"hate": 1}),
-        "classifier/config.json: id2label and label2id contradict each other: correct one",
+        "classifier has the label 'hate' twice, in hate, hate: give each its own name in id2label",
     ),
     "labels that are said in two ways": (
         said("classifier/config.json", label2id={"nothate": 1, "hate": 0}),
-        "classifier/config.json: id2label and label2id contradict each other: correct one",
+        "classifier/config.json: id2label has 0 nothate, 1 hate, but label2id has 0 hate, 1 nothate: correct one",
     ),
     "a label beyond the head": (
         said("classifier/config.json", label2id={"nothate": 0, "hate": 7}),
-        "classifier/config.json: id2label and label2id contradict each other: correct one",
+        "classifier/config.json: id2label has 0 nothate, 1 hate, but label2id has 0 nothate, 7 hate: correct one",
     ),
     "no tokenizer": (
         without("classifier/tokenizer.json", "classifier/tokenizer_config.json"),

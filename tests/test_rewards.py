@@ -1,5 +1,6 @@
 """Summaries → scores: the right label, the summary alone, and the same number in any company."""
 
+import json
 import math
 import shutil
 from pathlib import Path
@@ -7,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import classifier_params, new_classifier, save_classifier, source_of
+from tiny import WORDS, classifier_params, new_classifier, save_classifier, save_tokenizer, source_of
 from torch import Tensor
-from transformers import RobertaForSequenceClassification
+from transformers import RobertaForSequenceClassification, XLNetConfig, XLNetForSequenceClassification
 
 from detox import params
 from detox.errors import InputError
@@ -163,6 +164,35 @@ def test_a_text_that_is_too_long_is_cut_where_the_classifier_stops_reading(class
     margins = classifier.margin(["tea " * 28, "tea " * 28 + "rude angry", "tea " * 27 + "rude"])
     assert_close(margins[1], margins[0])
     assert (margins[2] - margins[0]).abs() > 1e-3
+
+
+@pytest.mark.parametrize("stated", [None, -1, 10**30, 10**12])
+def test_a_limit_that_is_none_leaves_the_positions_as_the_only_one(
+    random_classifier: Path, tmp_path: Path, stated: int | None
+) -> None:
+    """32 positions, of which RoBERTa uses 30; the tokenizer states a limit that no text reaches."""
+    shutil.copytree(random_classifier, tmp_path / "unlimited")
+    path = tmp_path / "unlimited" / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_max_length": stated}))
+    unlimited = Classifier(classifier_params(tmp_path / "unlimited"))
+    margins = unlimited.margin(["tea " * 28, "tea " * 28 + "rude angry", "tea " * 27 + "rude"])
+    assert_close(margins[1], margins[0])
+    assert (margins[2] - margins[0]).abs() > 1e-3
+
+
+def test_a_model_without_positions_reads_512_tokens_where_its_tokenizer_states_no_limit(tmp_path: Path) -> None:
+    """XLNet's configuration says −1 for how many positions there are. Two of the 512 are the special ones."""
+    config = XLNetConfig(
+        vocab_size=4 + len(WORDS), d_model=16, n_layer=1, n_head=2, d_inner=16, initializer_range=0.5, pad_token_id=1
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        XLNetForSequenceClassification(config).save_pretrained(tmp_path)
+    save_tokenizer(tmp_path, model_max_length=10**30)
+    classifier = Classifier(params.Classifier(source_of(tmp_path), toxic_label="LABEL_1", batch_size=4))
+    margins = classifier.margin(["tea " * 509 + "rude", "tea " * 510, "tea " * 510 + "rude"])
+    assert_close(margins[1], margins[2])
+    assert (margins[1] - margins[0]).abs() > 1e-4
 
 
 def test_scores_carry_no_gradient_and_nothing_is_dropped(classifier: Classifier) -> None:

@@ -139,8 +139,15 @@ def save_adapter(folder: Path, base: Path, seed: int, rank: int = RANK) -> None:
 def save_classifier(folder: Path, model: RobertaForSequenceClassification) -> None:
     """The classifier, and a tokenizer with RoBERTa's special tokens."""
     model.save_pretrained(folder)
+    save_tokenizer(folder)
+
+
+def save_tokenizer(folder: Path, model_max_length: int = 30) -> None:
+    """A tokenizer with RoBERTa's special tokens."""
     vocabulary = ["<s>", "<pad>", "</s>", "<unk>", *WORDS]
-    word_tokenizer(vocabulary, "<s> $A </s>", pad="<pad>", eos="</s>").save_pretrained(folder)
+    tokenizer = word_tokenizer(vocabulary, "<s> $A </s>", pad="<pad>", eos="</s>")
+    tokenizer.model_max_length = model_max_length
+    tokenizer.save_pretrained(folder)
 
 
 def new_classifier(
