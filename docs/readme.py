@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import cost
-from detox import files, tables
+from detox import files
 from detox.errors import InputError
+from detox.reporting import tables
 
 README, METRICS = Path("README.md"), Path("metrics")
 ANSWERED = re.compile(r"^(\$ .*\bdetox .*\n)((?:(?!\$ |```).*\n)*)", re.M)

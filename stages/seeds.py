@@ -31,11 +31,11 @@ CHANGES = {
 def measured(seed: int) -> dict[str, float]:
     """Runs the pipeline with this seed and reads its headline numbers; the experiment itself is not kept."""
     name, dvc_exp = f"seed-{seed}", [sys.executable, "-m", "dvc", "exp"]
-    subprocess.run([*dvc_exp, "run", "--temp", "-n", name, "-S", f"seed={seed}", "evaluate"], check=True)
+    subprocess.run([*dvc_exp, "run", "--temp", "-n", name, "-S", f"seed={seed}", "evaluate"], check=True)  # noqa: S603
     try:
         return row(seed, name)
     finally:
-        subprocess.run([*dvc_exp, "remove", name], check=True)
+        subprocess.run([*dvc_exp, "remove", name], check=True)  # noqa: S603
 
 
 def row(seed: int, revision: str) -> dict[str, float]:
@@ -86,6 +86,6 @@ def main(seeds: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser("python -m benchmarks.seeds", description=__doc__)
+    parser = argparse.ArgumentParser("python -m stages.seeds", description=__doc__)
     parser.add_argument("seeds", type=int, nargs="*", default=[1, 2, 3, 4, 5], help="1 2 3 4 5 where none is given")
     main(parser.parse_args().seeds)

@@ -1,6 +1,6 @@
 """Cleaning and splitting a source: in one pass over it, and one over what is kept of it.
 
-What is kept lies in a file meanwhile. Memory holds digests in the place of texts (`corpora.digest`), some 500 bytes a
+What is kept lies in a file meanwhile. Memory holds digests in the place of texts (`reader.digest`), some 500 bytes a
 dialogue, and beside them only the summaries that are merged into a dialogue which was kept before.
 """
 
@@ -14,8 +14,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from detox import corpora, files
-from detox.corpora import digest
+from detox import files
+from detox.corpus import reader
+from detox.corpus.reader import digest
 from detox.errors import InputError
 from detox.params import Prepare
 
@@ -159,8 +160,8 @@ def letters(text: str) -> str:
 
 
 def _cleaned(p: Prepare, part: str, folder: Path) -> Kept:
-    path = corpora.find(Path(p.source.path), part)
-    kept = clean(corpora.read_source(path), p.min_characters, p.max_characters, folder / part)
+    path = reader.find(Path(p.source.path), part)
+    kept = clean(reader.read_source(path), p.min_characters, p.max_characters, folder / part)
     if not kept.letters:
         dropped = ", ".join(f"{kept.counts[name]} {name}" for name in DROPPED)
         raise InputError(

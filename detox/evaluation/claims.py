@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from detox import params, statistics
-from detox.metrics import Scores
-from detox.statistics import LEVEL, Array
+from detox import params
+from detox.evaluation import statistics
+from detox.evaluation.metrics import Scores
+from detox.evaluation.statistics import LEVEL, Array
 
 SPLITS, SPLIT_RESAMPLES = 200, 999  # of the A/A check
 

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from detox import files, params, statistics
-from detox.dialogues import Dialogue
+from detox import files, params
+from detox.corpus.dialogues import Dialogue
 from detox.errors import InputError
-from detox.metrics import Scorer, Scores
-from detox.quality import Facts, mentions_identity
+from detox.evaluation import statistics
+from detox.evaluation.metrics import Scorer, Scores
+from detox.evaluation.quality import Facts, mentions_identity
 
 POLICIES = ("sft", "ppo")
 SCORERS = ("reward", "judge")

@@ -1,4 +1,4 @@
-"""Scores of summaries: toxicity, ROUGE, diversity; and with detox/quality.py everything that is measured of one.
+"""Scores of summaries: toxicity, ROUGE, diversity; and with quality.py everything that is measured of one.
 
 Importing `evaluate` takes seconds, so only the modules of the stage evaluate import this one.
 """
@@ -18,9 +18,10 @@ from nltk.stem.porter import PorterStemmer
 from numpy.typing import NDArray
 from rouge_score import rouge_scorer, tokenize, tokenizers
 
-from detox import quality, ranks
-from detox.dialogues import Dialogue
+from detox.corpus.dialogues import Dialogue
 from detox.errors import InputError
+from detox.evaluation import quality
+from detox.runtime import ranks
 
 ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 
@@ -122,7 +123,7 @@ def score(
 def measure(
     dialogues: Sequence[Dialogue], summaries: Sequence[str], facts: Mapping[str, quality.Facts] | None
 ) -> dict[str, Array]:
-    """Every measure of one summary of each dialogue [dialogue]: ROUGE, words and detox/quality.py's."""
+    """Every measure of one summary of each dialogue [dialogue]: ROUGE, words and quality.py's."""
     references = [list(dialogue.references) for dialogue in dialogues]
     measured = _run(Rouge, predictions=list(summaries), references=references)
     pairs = list(zip(summaries, dialogues, strict=True))

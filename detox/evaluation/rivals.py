@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from detox import claims, files, metrics, params, statistics
-from detox.dialogues import Dialogue
+from detox import files, params
+from detox.corpus.dialogues import Dialogue
 from detox.errors import InputError
-from detox.metrics import Scorer
-from detox.quality import Facts, lead
-from detox.statistics import Array
+from detox.evaluation import claims, metrics, statistics
+from detox.evaluation.metrics import Scorer
+from detox.evaluation.quality import Facts, lead
+from detox.evaluation.statistics import Array
 
 MEASURES = ("rougeL", "slots", "grounded", "words")
 

@@ -14,10 +14,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import LogitsProcessor, NoBadWordsLogitsProcessor, PreTrainedTokenizerBase
 
-from detox import adapters, params, summaries
-from detox.dialogues import Dialogue
+from detox import params
+from detox.corpus.dialogues import Dialogue
 from detox.errors import InputError
-from detox.policy import POLICY, Policy
+from detox.generation import summaries
+from detox.model import adapters
+from detox.model.policy import POLICY, Policy
 
 SAMPLES = 5  # what a seed is for: beside trainer.py's and summaries.py's kinds
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from tqdm import tqdm
 from transformers import LogitsProcessor, PreTrainedTokenizerBase
 
-from detox import memory, prompts, ranks
-from detox.dialogues import Dialogue
-from detox.policy import Policy
-from detox.sampling import seed_of
+from detox.corpus.dialogues import Dialogue
+from detox.model import prompts
+from detox.model.policy import Policy
+from detox.model.sampling import seed_of
+from detox.runtime import memory, ranks
 
 SAMPLES, STRESS_SAMPLES = 3, 4  # what a seed is for: beside trainer.py's kinds
 

@@ -14,8 +14,9 @@ from safetensors.torch import save as as_bytes
 from torch import Tensor, nn
 from transformers import AutoModelForSeq2SeqLM
 
-from detox import files, pretrained
+from detox import files
 from detox.errors import InputError, brief
+from detox.model import pretrained
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 # What a configuration may say; all else has to be as peft has it by default, or what is loaded is no plain LoRA: some

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
 
-from detox import linear, pretrained
-from detox.attention import SHARED
 from detox.errors import InputError
+from detox.model import linear, pretrained
+from detox.model.attention import SHARED
 
 
 def load(folder: Path, dtype: str = "float32") -> PreTrainedModel:

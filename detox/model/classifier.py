@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
-from detox import linear, params, pretrained, sources
-from detox.devices import CPU
+from detox import params
 from detox.errors import InputError
+from detox.model import linear, pretrained
+from detox.runtime.devices import CPU
+from detox.sources import local
 
 SOFTMAX, SIGMOID = "single_label_classification", "multi_label_classification"  # problem_type in a config.json
 
@@ -26,7 +28,7 @@ class Classifier:
 
         Raises InputError if they are missing, are no such classifier, lack the label.
         """
-        path = sources.local(p.source)
+        path = local.path(p.source)
         self.model = pretrained.model(AutoModelForSequenceClassification, path)
         self.tokenizer = pretrained.tokenizer(path, "pad")
         linear.freeze(self.model)

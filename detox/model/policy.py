@@ -26,9 +26,9 @@ from transformers import LogitsProcessor
 from transformers.modeling_outputs import BaseModelOutput
 from trl.experimental.ppo import AutoModelForSeq2SeqLMWithValueHead
 
-from detox import adapters, bases, ppo
-from detox.devices import CPU
-from detox.sampling import Encoding, Sample, Step, draw
+from detox.model import adapters, bases, distributions
+from detox.model.sampling import Encoding, Sample, Step, draw
+from detox.runtime.devices import CPU
 
 POLICY, REFERENCE = "policy", "reference"
 ENCODED_AT_ONCE = 4  # prompts of similar length: on a CPU no more are faster, and little is padding
@@ -164,7 +164,7 @@ class Policy(nn.Module):
                 decoder_input_ids=self._shifted(response_ids),
                 use_cache=False,
             )
-        logprobs = ppo.token_logprobs(logits, response_ids[response_mask])
+        logprobs = distributions.token_logprobs(logits, response_ids[response_mask])
         tokens = torch.zeros_like(values).masked_scatter(response_mask, logprobs)
         return Evaluation(tokens, values, states[0], logits)
 

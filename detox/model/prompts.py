@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from detox import pretrained
-from detox.devices import CPU
+from detox.model import pretrained
+from detox.runtime.devices import CPU
 
 CUE = "\n\nSummary:\n"
 PROMPT = "Summarize the following conversation.\n\n{dialogue}" + CUE

@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import Cache, DynamicCache, EncoderDecoderCache, LogitsProcessor
 from transformers.modeling_outputs import BaseModelOutput
 
-from detox.attention import RoomForAll
+from detox.model.attention import RoomForAll
 
 
 def seed_of(*key: int) -> int:

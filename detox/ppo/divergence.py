@@ -6,9 +6,11 @@ from safetensors.torch import save
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from detox import files, prompts, ranks
+from detox import files
 from detox.errors import InputError
-from detox.rollouts import Rollout
+from detox.model import prompts
+from detox.ppo.rollouts import Rollout
+from detox.runtime import ranks
 
 
 class Diverged(Exception):

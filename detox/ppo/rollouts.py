@@ -8,10 +8,11 @@ from safetensors.torch import load, save
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from detox import ppo, prompts, ranks
-from detox.policy import Policy
-from detox.rewards import Classifier
-from detox.sampling import Sample
+from detox.model import distributions, prompts
+from detox.model.classifier import Classifier
+from detox.model.policy import Policy
+from detox.model.sampling import Sample
+from detox.runtime import ranks
 
 
 class Rollout(NamedTuple):
@@ -145,7 +146,7 @@ def compare(policy: Policy, rollout: Rollout, states: Tensor, prompts: Tensor) -
     part, index = rollout.of(prompts), rollout.episodes(prompts)
     mask, width = part.response_mask, part.response_ids.shape[1]
     reference = policy.evaluate(part.prompt_ids, part.prompt_mask, part.response_ids, mask)
-    kl = ppo.kl_divergence(policy.logits(states[index, :width][mask]), reference.logits)
+    kl = distributions.kl_divergence(policy.logits(states[index, :width][mask]), reference.logits)
     rollout.ref_logprobs[index, :width] = reference.logprobs
     rollout.ref_states[index, :width] = reference.states * mask[:, :, None]
     rollout.kl[index, :width] = torch.zeros_like(part.kl).masked_scatter(mask, kl)

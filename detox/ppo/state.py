@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from detox import params
-from detox.checkpoints import State
-from detox.policy import Policy
-from detox.train_stats import StepStats
+from detox.model.policy import Policy
+from detox.ppo.stats import StepStats
+from detox.runtime.checkpoints import State
 
 
 class TrainState:

@@ -7,8 +7,9 @@ from typing import Self
 
 from torch import Tensor
 
-from detox import ppo, ranks
-from detox.rollouts import Rollout
+from detox.ppo import losses
+from detox.ppo.rollouts import Rollout
+from detox.runtime import ranks
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,13 @@ def step_stats(step: int, rollout: Rollout, returns: Tensor, kl_coef: float, sta
         reward=rollout.scores.mean().item(),
         reward_std=rollout.scores.std().item(),
         kl=rollout.kl.sum(1).mean().item(),
-        kl_k1=ppo.kl_k1(rollout.logprobs, rollout.ref_logprobs, mask).mean().item(),
+        kl_k1=losses.kl_k1(rollout.logprobs, rollout.ref_logprobs, mask).mean().item(),
         kl_coef=kl_coef,
         policy_loss=stats.policy_loss / stats.tokens,
         value_loss=stats.value_loss / stats.tokens,
         clip_fraction=stats.clipped / stats.tokens,
         entropy=stats.entropy / stats.tokens,
-        explained_variance=ppo.explained_variance(rollout.values, returns, mask).item(),
+        explained_variance=losses.explained_variance(rollout.values, returns, mask).item(),
         response_tokens=mask.sum(1).float().mean().item(),
         truncated=rollout.truncated.float().mean().item(),
         ratio_error=stats.ratio_error,

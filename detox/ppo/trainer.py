@@ -4,8 +4,9 @@ Where it departs from TRL 0.11.4's PPOTrainer: the reference is the starting ada
 no dropout, rollout log-probabilities come (in float32) from decoding itself, and losses are token sums over an
 optimiser batch.
 
-Several processes (detox.ranks) share the prompts of a rollout and the micro-batches of an update; each knows the whole
-rollout, and all take the same optimiser step on the sum of their gradients. So a step is what one process makes of it.
+Several processes (detox.runtime.ranks) share the prompts of a rollout and the micro-batches of an update; each knows
+the whole rollout, and all take the same optimiser step on the sum of their gradients. So a step is what one process
+makes of it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,14 +18,17 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from detox import divergence, heap, params, ppo, ranks
+from detox import params
 from detox.errors import InputError
-from detox.policy import Policy
-from detox.rewards import Classifier
-from detox.rollouts import Rollout, collect, united
-from detox.sampling import seed_of
-from detox.train_state import TrainState
-from detox.train_stats import StepStats, UpdateStats, step_stats
+from detox.model import distributions
+from detox.model.classifier import Classifier
+from detox.model.policy import Policy
+from detox.model.sampling import seed_of
+from detox.ppo import divergence, losses
+from detox.ppo.rollouts import Rollout, collect, united
+from detox.ppo.state import TrainState
+from detox.ppo.stats import StepStats, UpdateStats, step_stats
+from detox.runtime import allocator, ranks
 
 PROMPTS, EPISODES, MINI_BATCHES = 0, 1, 2  # what a seed is for: draws of different kinds never share one
 
@@ -72,7 +76,7 @@ def train(
     todo = islice(batches(len(dialogues), p.batch_size // k, seed), state.step, p.steps)
     for step, batch in enumerate(todo, start=state.step + 1):
         ranks.meet(step)
-        heap.give_back()
+        allocator.give_back()
         # 1. Sample k summaries of each dialogue and score them.
         own = share([dialogues[i] for i in batch])
         part = collect(
@@ -92,16 +96,18 @@ def train(
         divergence.check_rollout(rollout, p.kl_limit)
         mask = rollout.response_mask
         # 2. Charge every token for the distance from the reference that it leads to.
-        rewards = ppo.token_rewards(rollout.scores, rollout.kl, mask, state.kl_coef)
+        rewards = losses.token_rewards(rollout.scores, rollout.kl, mask, state.kl_coef)
         # 3. Estimate advantages and returns; the price of a nat is in the units of the whitened advantages.
-        advantages, returns = ppo.gae(rewards, rollout.values, mask, p.gamma, p.lam)
-        targets = Targets(ppo.whiten(advantages, mask), returns, state.kl_coef / ppo.spread(advantages, mask).item())
+        advantages, returns = losses.gae(rewards, rollout.values, mask, p.gamma, p.lam)
+        targets = Targets(
+            losses.whiten(advantages, mask), returns, state.kl_coef / losses.spread(advantages, mask).item()
+        )
         # 4. Update policy and value head on random mini-batches.
-        heap.give_back()
+        allocator.give_back()
         stats = update(policy, state.optimizer, rollout, targets, p, (seed, MINI_BATCHES, step))
         state.rows.append(row := step_stats(step, rollout, returns, state.kl_coef, stats))
         # 5. Steer the KL coefficient towards the target.
-        state.kl_coef = ppo.next_kl_coef(state.kl_coef, row.kl, p.kl_target, p.kl_horizon, p.batch_size)
+        state.kl_coef = losses.next_kl_coef(state.kl_coef, row.kl, p.kl_target, p.kl_horizon, p.batch_size)
         yield row
 
 
@@ -158,16 +164,16 @@ def loss_sum(policy: Policy, rollout: Rollout, targets: Targets, p: params.Ppo, 
     now = policy.evaluate(rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids, mask)
     with torch.no_grad():
         ref_logits = policy.logits(rollout.ref_states[mask])
-    kl = ppo.kl_divergence(now.logits, ref_logits).sum()
+    kl = distributions.kl_divergence(now.logits, ref_logits).sum()
     del ref_logits  # as large as all that a layer or two keeps for its gradient
-    policy_loss = ppo.policy_loss(now.logprobs, old_logprobs, targets.advantages, mask, p.clip_range)
-    value_loss = ppo.value_loss(now.values, rollout.values, targets.returns, mask, p.value_clip_range)
+    policy_loss = losses.policy_loss(now.logprobs, old_logprobs, targets.advantages, mask, p.clip_range)
+    value_loss = losses.value_loss(now.values, rollout.values, targets.returns, mask, p.value_clip_range)
     with torch.no_grad():
         stats.tokens += mask.sum().item()
         stats.policy_loss += policy_loss.item()
         stats.value_loss += value_loss.item()
-        stats.clipped += ppo.clipped_tokens(now.logprobs, old_logprobs, mask, p.clip_range).item()
-        stats.entropy += ppo.entropy(now.logits).sum().item()
+        stats.clipped += losses.clipped_tokens(now.logprobs, old_logprobs, mask, p.clip_range).item()
+        stats.entropy += distributions.entropy(now.logits).sum().item()
         if stats.optimizer_steps == 0:
             error = torch.expm1(now.logprobs - old_logprobs)[mask].abs().max().item()
             stats.ratio_error = max(stats.ratio_error, error)

@@ -6,7 +6,7 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
-from detox import tables
+from detox.reporting import tables
 
 
 def render(frame: pd.DataFrame, base: str) -> str:
@@ -14,7 +14,7 @@ def render(frame: pd.DataFrame, base: str) -> str:
 
     base is the adapter's base model, a hub id or a local folder.
     """
-    loader = jinja2.PackageLoader("detox")
+    loader = jinja2.PackageLoader("detox.reporting")
     # Not escaped, because it is Markdown: all that it takes from elsewhere is the base's name, and numbers.
     environment = jinja2.Environment(  # noqa: S701
         loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True

@@ -1,4 +1,4 @@
-"""The experiments of a search side by side: `python -m detox.leaderboard`, or `make leaderboard`.
+"""The experiments of a search side by side: `python -m detox.reporting.leaderboard`, or `make leaderboard`.
 
 A row for each experiment on the last commit that has trained, and for that commit; a column for each parameter in which
 they differ, which `dvc exp show` has among some two hundred columns. What is compared is training alone, so that

@@ -12,8 +12,8 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup, escape
 
-from detox import tables
 from detox.errors import InputError
+from detox.reporting import tables
 
 EXAMPLES = 5  # of each kind, at most
 PACKAGES = ("torch", "transformers", "peft", "trl")
@@ -34,7 +34,7 @@ def render(
     metrics holds metrics/{prepare,train,claims,rivals}.json by name.
     """
     judged = metrics["rivals"]["duel"]["judge"]
-    loader = jinja2.PackageLoader("detox")
+    loader = jinja2.PackageLoader("detox.reporting")
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters["difference"] = difference
     return environment.get_template("report.html.jinja").render(

@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from detox import files, tables
+from detox import files
 from detox.errors import InputError
+from detox.reporting import tables
 
 EVALUATION = Path("metrics/evaluate.json")
 WORKSPACE = "workspace"

@@ -20,11 +20,14 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from detox import files, processes, ranks, sources
+from detox import files
+from detox.runtime import processes, ranks
+from detox.sources import local
 
 TENSORS, RECORD, MANIFEST = "state.safetensors", "state.json", "manifest.json"
 KEPT = 2
-CODE = [Path(__file__).parent, Path(__file__).parents[1] / "stages"]
+PROJECT = Path(__file__).parents[2]
+CODE = ("detox", "stages")
 LIBRARIES = ("numpy", "peft", "tokenizers", "torch", "transformers", "trl")
 
 
@@ -91,10 +94,10 @@ def fingerprint(settings: Sequence[Any], inputs: Sequence[Path]) -> str:
     """
     digest = hashlib.sha256(repr((settings, environment())).encode())
     loaded = {Path(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
-    code = {path for path in loaded if path.parent in CODE}
-    named = [(f"{path.parent.name}/{path.name}", path) for path in sorted(code)]
+    code = {path for path in loaded if any(path.is_relative_to(PROJECT / folder) for folder in CODE)}
+    named = [(path.relative_to(PROJECT).as_posix(), path) for path in sorted(code)]
     for name, path in [*named, *((str(path), path) for path in inputs)]:
-        digest.update(f"{name} {sources.digest(path)}\n".encode())
+        digest.update(f"{name} {local.digest(path)}\n".encode())
     return digest.hexdigest()[:16]
 
 

@@ -4,8 +4,9 @@ import os
 
 import torch
 
-from detox import params, ranks
+from detox import params
 from detox.errors import InputError
+from detox.runtime import ranks
 
 CPU = torch.device("cpu")
 
@@ -32,5 +33,5 @@ def chosen() -> torch.device:
 
 
 def name(device: torch.device) -> str:
-    """Of the GPU; of the CPU what kind of device it is, since detox.checkpoints knows more of it."""
+    """Of the GPU; of the CPU what kind of device it is, since detox.runtime.checkpoints knows more of it."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
-from detox import params, processes
+from detox import params
 from detox.errors import InputError
+from detox.runtime import processes
 
 SIGNAL_SECONDS = 30  # for the first rank to save its state and to end, once another has died
 FIRST_SECONDS = 20  # for the first rank to say what is wrong, before another does
@@ -47,7 +48,7 @@ def in_ranks(stage: str, main: Main) -> None:
 
 def join(main: Main) -> None:
     """Runs `main` when all ranks are there."""
-    from detox import ranks
+    from detox.runtime import ranks
 
     with ranks.joined():
         main()

@@ -7,8 +7,9 @@ from typing import Any, Protocol, TypeVar
 
 from tqdm import tqdm
 
-from detox import params, ranks
+from detox import params
 from detox.errors import InputError
+from detox.runtime import ranks
 
 Step = TypeVar("Step")
 Result = TypeVar("Result")

@@ -13,8 +13,8 @@ from detox.errors import InputError
 
 STOPS = (signal.SIGTERM, signal.SIGHUP)  # HUP: the terminal was closed
 POLL_SECONDS = 0.2
-# Environment variables of a process that detox.launcher starts: who started it, the file where ranks meet, and that
-# they are to share the threads that each of them would take.
+# Environment variables of a process that launcher.py starts: who started it, the file where ranks meet, and that they
+# are to share the threads that each of them would take.
 PARENT, STORE, SHARE = "DETOX_PARENT", "DETOX_STORE", "DETOX_SHARE"
 
 

@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from detox import processes
+from detox.runtime import processes
 
 VERDICT_SECONDS = 30  # in which a launcher that has lost a rank ends the others
 

@@ -2,7 +2,7 @@
 
 It runs in the project's root, where params.yaml is and where `make repro` or `dvc pull` puts models/adapter and
 models/ppo. It decodes with transformers' own `generate`, which gives the greedy summaries of data/summaries, since
-importing trl for detox/policy.py takes a second more.
+importing trl for detox/model/policy.py takes a second more.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,11 +13,13 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForSeq2SeqLM, PreTrainedTokenizerBase
 
-from detox import adapters, linear, params, pretrained, prompts, sources
-from detox.devices import CPU
+from detox import params
 from detox.errors import InputError
-from detox.rewards import Classifier
-from detox.transcripts import AT_ONCE
+from detox.model import adapters, linear, pretrained, prompts
+from detox.model.classifier import Classifier
+from detox.runtime.devices import CPU
+from detox.serving.inputs import AT_ONCE
+from detox.sources import local
 
 BEFORE, AFTER = "before", "after"
 ADAPTERS = {BEFORE: Path("models/adapter"), AFTER: Path("models/ppo")}
@@ -108,7 +110,7 @@ def greedy(
 def base_model() -> tuple[Path, int]:
     """The base model of params.yaml, and how many tokens it reads."""
     model = params.load(params.Model)
-    return sources.local(model.source), model.max_prompt_tokens
+    return local.path(model.source), model.max_prompt_tokens
 
 
 def made(folders: Mapping[str, Path]) -> Mapping[str, Path]:

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from detox import processes
 from detox.errors import InputError
+from detox.runtime import processes
 
 if TYPE_CHECKING:
-    from detox.transcripts import Text
+    from detox.serving.inputs import Text
 
 WIDTH = 100  # of a summary's lines in text
 
@@ -88,14 +88,14 @@ def summarize(
       detox summarize data/prepared/test.jsonl --format jsonl | head -3
       cat chats.csv | detox summarize - --after-only
     """
-    from detox import transcripts
+    from detox.serving import inputs
 
     def load() -> Callable[[list[str]], list[Row]]:
-        from detox.serving import Summarizer
+        from detox.serving.api import Summarizer
 
         return Summarizer(after_only)
 
-    answers = _answers(transcripts.read(file, "dialogue", transcripts.paragraphs), load)
+    answers = _answers(inputs.read(file, "dialogue", inputs.paragraphs), load)
     rows = (_noticed(text, {"id": text.id, **answer}) for text, answer in answers)
     _print(rows, output, _summary if after_only else _summaries)
 
@@ -113,14 +113,14 @@ def score(file: Source, output: Output = Format.text) -> None:
       detox summarize chats.csv --after-only | detox score -
       detox score data/summaries/sft.jsonl --format jsonl
     """
-    from detox import transcripts
+    from detox.serving import inputs
 
     def load() -> Callable[[list[str]], list[Row]]:
-        from detox.serving import Scorer
+        from detox.serving.api import Scorer
 
         return Scorer()
 
-    answers = _answers(transcripts.read(file, "summary", transcripts.single), load)
+    answers = _answers(inputs.read(file, "summary", inputs.single), load)
     rows = ({"id": text.id, "text": text.text, **answer} for text, answer in answers)
     _print(rows, output, lambda row: f"{_toxicity(row)}  {_line(row['text'])}")
 
@@ -143,7 +143,7 @@ def compare(
       detox compare main strict
       detox compare HEAD~1 HEAD
     """
-    from detox import revisions
+    from detox.reporting import revisions
 
     print(revisions.compare(first, second))
 
@@ -163,7 +163,7 @@ def merge(
       detox merge merged
       detox merge gentler --scale 0.5
     """
-    from detox import merging
+    from detox.serving import merging
 
     count = merging.merge(folder, scale)
     print(f"{folder}: a plain transformers model; its summaries of {count} test dialogues are the adapter's own")
@@ -173,11 +173,11 @@ def _answers(
     texts: "Iterator[Text]", load: Callable[[], Callable[[list[str]], list[Row]]]
 ) -> "Iterator[tuple[Text, Row]]":
     """Each text and the model's row for it, in order, none later than it must be."""
-    from detox import transcripts
+    from detox.serving import inputs
 
-    texts = transcripts.with_first(texts)  # wrong input is noticed before the model is loaded, which takes seconds
+    texts = inputs.with_first(texts)  # wrong input is noticed before the model is loaded, which takes seconds
     model = load()
-    for batch in transcripts.arrived(texts, transcripts.AT_ONCE):
+    for batch in inputs.arrived(texts, inputs.AT_ONCE):
         yield from zip(batch, model([text.text for text in batch]), strict=True)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from queue import Queue
 from typing import Any, NamedTuple, TypeVar
 
-from detox import corpora, files
+from detox import files
+from detox.corpus import reader
 from detox.errors import InputError
 
 STDIN = "-"
@@ -38,7 +39,7 @@ def read(source: str, column: str, split: Callable[[Lines], Lines]) -> Iterator[
     count = 0
     for count, (line, row) in enumerate(_rows(source, path, column, split), start=1):
         where = f"{path}, line {line}"
-        text = corpora.column(row, "text" if column not in row and "text" in row else column, where)
+        text = reader.column(row, "text" if column not in row and "text" in row else column, where)
         if not text.strip():
             raise InputError(f"{where}: the {column} is blank: write one or remove the row")
         yield Text(row.get("id", row.get("fname", str(count))), text, where)

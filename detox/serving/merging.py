@@ -7,9 +7,12 @@ from pathlib import Path
 
 from transformers import AutoModelForSeq2SeqLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from detox import dialogues, files, params, pretrained, prompts, rivals
+from detox import files, params
+from detox.corpus import dialogues
 from detox.errors import InputError
-from detox.serving import ADAPTERS, AFTER, adapted, base_model, greedy, made
+from detox.generation import rivals
+from detox.model import pretrained, prompts
+from detox.serving.api import ADAPTERS, AFTER, adapted, base_model, greedy, made
 
 CHECKED = 8  # dialogues whose summaries the merged model must give again
 TEST = Path("data/prepared/test.jsonl")

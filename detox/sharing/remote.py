@@ -1,4 +1,4 @@
-"""Sharing through S3, checked before and after: `python -m detox.remote push|pull|verify`, or `make push` and so on.
+"""Sharing through S3, checked before and after: `python -m detox.sharing.remote push|pull|verify`, or `make push` …
 
 push uploads what dvc.lock names and the remote lacks; pull fetches it, and checks it out once all of it has come
 undamaged; verify pulls into a fresh clone of HEAD.
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from detox.errors import InputError
-from detox.exchange import Exchange
-from detox.objects import Object
-from detox.processes import stoppable
-from detox.storage import Storage
+from detox.runtime.processes import stoppable
+from detox.sharing.objects import Object
+from detox.sharing.storage import Storage
+from detox.sharing.sync import Exchange
 
 LIMIT = 60  # seconds in which nothing moves
 ELSEWHERE = "run 'make push' in a clone that has them"
@@ -135,7 +135,7 @@ def _git(root: Path, *arguments: str) -> str:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser("python -m detox.remote", description="Share data through S3, checked.")
+    parser = argparse.ArgumentParser("python -m detox.sharing.remote", description="Share data through S3, checked.")
     parser.add_argument("command", choices=["push", "pull", "verify"])
     parser.add_argument("--limit", type=int, default=LIMIT, help="seconds in which nothing moves before it gives up")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Removes what DVC was writing when it was killed: `python -m detox.torn`, with which `make repro` begins.
+"""Removes what DVC was writing when it was killed: `python -m detox.sharing.repair`, with which `make repro` begins.
 
 DVC writes its list of locks and dvc.lock in place, so a kill at that instant leaves half a file, and as long as it is
 there DVC refuses to run anything. Nothing is lost with it: the processes that the list names have ended, and what has

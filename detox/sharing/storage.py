@@ -17,9 +17,9 @@ from fsspec.asyn import get_loop
 from tqdm import tqdm
 
 from detox.errors import InputError
-from detox.objects import FOLDER, Object
-from detox.s3_errors import NO_READING, NO_WRITING, reason
-from detox.watchdog import Transfer, watched
+from detox.sharing.objects import FOLDER, Object
+from detox.sharing.s3_errors import NO_READING, NO_WRITING, reason
+from detox.sharing.timeouts import Transfer, watched
 
 PLACEHOLDER = "your-bucket"  # of the .dvc/config that comes with the project
 AT_ONCE = 100  # objects that are asked for before the limit on time starts anew

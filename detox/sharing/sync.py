@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from detox import objects
-from detox.objects import Object
-from detox.storage import Storage
+from detox.sharing import objects
+from detox.sharing.objects import Object
+from detox.sharing.storage import Storage
 
 
 class Exchange:

@@ -17,12 +17,12 @@ from huggingface_hub import HfApi, is_offline_mode, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.file_download import http_get
 
-from detox import sources
 from detox.errors import InputError
 from detox.params import Source
+from detox.sources import local
 
 WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", "*.jsonl", "*.csv"]
-ADAPTER = ("adapter_config.json", sources.ADAPTER)
+ADAPTER = ("adapter_config.json", local.ADAPTER)
 
 
 def fetch(source: Source, folder: Path) -> None:
@@ -33,8 +33,8 @@ def fetch(source: Source, folder: Path) -> None:
     """
     raw(source, folder)
     if source.sha256 is not None:
-        sources.check_digest(str(source.origin), folder, source)
-    sources.to_safetensors(folder)
+        local.check_digest(str(source.origin), folder, source)
+    local.to_safetensors(folder)
 
 
 def raw(source: Source, folder: Path) -> None:
@@ -68,7 +68,7 @@ def _from_hub(source: Source, folder: Path) -> None:
     snapshot = _snapshot(source, WANTED)
     configured = (snapshot / "config.json").is_file() or (snapshot / ADAPTER[0]).is_file()
     if configured and not list(snapshot.glob("*.safetensors")):
-        snapshot = _snapshot(source, WANTED + list(sources.LEGACY))
+        snapshot = _snapshot(source, WANTED + list(local.LEGACY))
     for file in snapshot.iterdir():
         if file.is_file() and _wanted(file.name):
             shutil.copyfile(file, folder / file.name)
@@ -97,7 +97,7 @@ def _snapshot(source: Source, patterns: list[str]) -> Path:
 
 
 def _wanted(name: str) -> bool:
-    return name in sources.LEGACY or any(fnmatch(name, pattern) for pattern in WANTED)
+    return name in local.LEGACY or any(fnmatch(name, pattern) for pattern in WANTED)
 
 
 def _from_s3(origin: str, folder: Path) -> None:

@@ -15,7 +15,7 @@ MODEL, ADAPTER = "model.safetensors", "adapter_model.safetensors"
 LEGACY = {"pytorch_model.bin": MODEL, "adapter_model.bin": ADAPTER}
 
 
-def local(source: Source) -> Path:
+def path(source: Source) -> Path:
     """Where the source lies. Raises InputError unless it is there, pinned and, if one's own, whole and unchanged."""
     path = Path(source.path)
     if not path.exists():

@@ -1,4 +1,4 @@
-"""Pins: `python -m detox.pins`, or `make pin`, writes what is missing of them into params.yaml and the profiles.
+"""Pins: `python -m detox.sources.pins`, or `make pin`, writes those that params.yaml and the profiles lack.
 
 A repository of the hub that has no revision gets the newest commit; what comes from S3 or the web and has no sha256 is
 downloaded and hashed; files of one's own get the sha256 that they have now. A remote source's pin is never replaced.
@@ -10,9 +10,10 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
-from detox import params, profiles, sources
+from detox import params, profiles
 from detox.errors import InputError
 from detox.params import PARAMS, TRAIN, Source
+from detox.sources import local
 
 Pin = tuple[str, str]  # key and value
 
@@ -40,23 +41,23 @@ def pin_of(source: Source) -> Pin | None:
         return None if source.sha256 else ("sha256", _digest_there(source))
     if not (path := Path(source.path)).exists():
         raise InputError(f"{path} does not exist: check the source's path in params.yaml")
-    sources.check_links(path)
-    new = sources.digest(path)
+    local.check_links(path)
+    new = local.digest(path)
     return None if new == source.sha256 else ("sha256", new)
 
 
 def _newest(source: Source) -> str:
-    from detox import downloads
+    from detox.sources import downloads
 
     return downloads.newest(source)
 
 
 def _digest_there(source: Source) -> str:
-    from detox import downloads
+    from detox.sources import downloads
 
     with tempfile.TemporaryDirectory() as folder:
         downloads.raw(source, Path(folder) / "source")
-        return sources.digest(Path(folder) / "source")
+        return local.digest(Path(folder) / "source")
 
 
 def _write(path: Path, params_tree: MutableMapping[str, Any], pins: dict[str, Pin]) -> None:

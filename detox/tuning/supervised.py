@@ -19,10 +19,13 @@ from transformers import (
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
-from detox import adapters, bases, checkpoints, devices, files, metrics, prompts
-from detox.dialogues import Dialogue
+from detox import files
+from detox.corpus.dialogues import Dialogue
+from detox.evaluation import metrics
+from detox.model import adapters, bases, prompts
+from detox.model.sampling import seed_of
 from detox.params import Tuning
-from detox.sampling import seed_of
+from detox.runtime import checkpoints, devices
 
 PARTS = (adapters.CONFIG, adapters.WEIGHTS, OPTIMIZER_NAME, SCHEDULER_NAME, "rng_state.pth")  # of a checkpoint
 EVALUATIONS = 5  # looks at the dev part, and checkpoints to resume from, in a pass over the training dialogues

@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 from transformers import T5Config, T5ForConditionalGeneration
 
 from benchmarks import cost, full_size, shapes, usage
-from detox import adapters
 from detox.errors import InputError
-from detox.policy import Policy
+from detox.model import adapters
+from detox.model.policy import Policy
 
 PARAMETERS = {
     "adapter": {"tuning": {"epochs": 3}},

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from detox import cleaning
+from detox.corpus import cleaning
 from detox.errors import InputError
 from detox.files import read_jsonl, write_jsonl
 from detox.params import Prepare, Source

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from detox import dialogues
-from detox.dialogues import Dialogue
+from detox.corpus import dialogues
+from detox.corpus.dialogues import Dialogue
 from detox.files import write_jsonl
 
 

@@ -3,8 +3,9 @@
 import numpy as np
 from imports import ROOT
 
-from detox import claims, files
-from detox.metrics import Scores
+from detox import files
+from detox.evaluation import claims
+from detox.evaluation.metrics import Scores
 from detox.params import Evaluate
 
 SETTINGS = Evaluate(resamples=999, toxic_threshold=0.5, best_of=4, rouge_margin=0.1, slots_margin=0.1)

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detox import evaluation, files
-from detox.dialogues import Dialogue
+from detox import files
+from detox.corpus.dialogues import Dialogue
 from detox.errors import InputError
-from detox.metrics import Scores
+from detox.evaluation import comparison
+from detox.evaluation.metrics import Scores
 from detox.params import Evaluate
 
 GROUPS = ["quarrel", "visit", "quarrel", "phone", "letter"]
@@ -44,7 +45,7 @@ def write_summaries(path: Path, samples: list[list[str]]) -> Path:
 def test_summaries_are_read_in_the_order_of_the_dialogues(tmp_path: Path) -> None:
     path = write_summaries(tmp_path / "sft.jsonl", [["a", "b"], ["c", "d"]])
 
-    rows = evaluation.read_summaries(path, dialogues(GROUPS[:2]))
+    rows = comparison.read_summaries(path, dialogues(GROUPS[:2]))
 
     assert [(row["id"], row["samples"]) for row in rows] == [("d0", ["a", "b"]), ("d1", ["c", "d"])]
 
@@ -53,9 +54,9 @@ def test_summaries_of_other_dialogues_are_refused(tmp_path: Path) -> None:
     path = write_summaries(tmp_path / "sft.jsonl", [["a"], ["b"]])
 
     with pytest.raises(InputError, match=r"sft\.jsonl does not hold the 3 test dialogues in their order"):
-        evaluation.read_summaries(path, dialogues(GROUPS[:3]))
+        comparison.read_summaries(path, dialogues(GROUPS[:3]))
     with pytest.raises(InputError, match=r"sft\.jsonl does not hold the 2 test dialogues in their order"):
-        evaluation.read_summaries(path, dialogues(GROUPS[:2])[::-1])
+        comparison.read_summaries(path, dialogues(GROUPS[:2])[::-1])
 
 
 @pytest.mark.parametrize("samples", [[["a"], ["b", "c"]], [[], []]])
@@ -63,11 +64,11 @@ def test_unequal_numbers_of_samples_and_none_are_refused(tmp_path: Path, samples
     path = write_summaries(tmp_path / "ppo.jsonl", samples)
 
     with pytest.raises(InputError, match=r"ppo\.jsonl does not hold equally many samples \(1 or more\)"):
-        evaluation.read_summaries(path, dialogues(GROUPS[:2]))
+        comparison.read_summaries(path, dialogues(GROUPS[:2]))
 
 
 def test_slices_are_all_stress_seen_and_unseen() -> None:
-    slices = evaluation.slices_of(dialogues(GROUPS), {"quarrel", "phone", "elsewhere"}, ["d2", "d1"], NOT_CIVIL)
+    slices = comparison.slices_of(dialogues(GROUPS), {"quarrel", "phone", "elsewhere"}, ["d2", "d1"], NOT_CIVIL)
 
     assert {name: mask.tolist() for name, mask in slices.items()} == {
         "all": [True, True, True, True, True],
@@ -78,11 +79,11 @@ def test_slices_are_all_stress_seen_and_unseen() -> None:
 
 
 def test_data_without_scenarios_has_neither_seen_nor_unseen() -> None:
-    assert set(evaluation.slices_of(dialogues(IDS), {"d0", "d1"}, ["d0"], NOT_CIVIL)) == {"all", "stress"}
+    assert set(comparison.slices_of(dialogues(IDS), {"d0", "d1"}, ["d0"], NOT_CIVIL)) == {"all", "stress"}
 
 
 def test_one_scenario_is_no_slice_since_it_has_no_interval() -> None:
-    assert set(evaluation.slices_of(dialogues(GROUPS), {"quarrel"}, ["d0"], NOT_CIVIL)) == {"all", "stress", "unseen"}
+    assert set(comparison.slices_of(dialogues(GROUPS), {"quarrel"}, ["d0"], NOT_CIVIL)) == {"all", "stress", "unseen"}
 
 
 def test_civil_dialogues_are_those_without_a_toxic_turn() -> None:
@@ -95,7 +96,7 @@ def test_civil_dialogues_are_those_without_a_toxic_turn() -> None:
         assert turns == ["Hello.", "You fool."]
         return [0.1, 0.9]
 
-    assert evaluation.civil(test, scorer, 0.5).tolist() == [False, True]
+    assert comparison.civil(test, scorer, 0.5).tolist() == [False, True]
 
 
 def test_civil_dialogues_and_those_of_them_that_mention_a_group_are_slices_of_content() -> None:
@@ -103,8 +104,8 @@ def test_civil_dialogues_and_those_of_them_that_mention_a_group_are_slices_of_co
     test = [Dialogue(f"d{index}", text, ("s",), f"d{index}") for index, text in enumerate(texts)]
     mask = np.arange(30) >= 2
 
-    slices = evaluation.slices_of(test, set(), ["d0"], mask)
-    few = evaluation.slices_of(test, set(), ["d0"], np.arange(30) >= 6)
+    slices = comparison.slices_of(test, set(), ["d0"], mask)
+    few = comparison.slices_of(test, set(), ["d0"], np.arange(30) >= 6)
 
     assert slices["civil"].tolist() == mask.tolist()
     assert slices["identity"].nonzero()[0].tolist() == list(range(2, 25))
@@ -114,7 +115,7 @@ def test_civil_dialogues_and_those_of_them_that_mention_a_group_are_slices_of_co
 def test_where_there_is_nothing_to_detoxify_the_change_of_toxicity_is_absolute() -> None:
     clean = scores([[0.0, 0.0]] * 5, [4, 2, 6, 4, 4])
 
-    part = evaluation.compare_slice("civil", EVERYTHING, GROUPS, {"sft": clean, "ppo": PPO}, SETTINGS, 1)
+    part = comparison.compare_slice("civil", EVERYTHING, GROUPS, {"sft": clean, "ppo": PPO}, SETTINGS, 1)
 
     assert part["change"]["judge"]["absolute"] == pytest.approx(1.375 / 5)
     assert "relative" not in part["change"]["judge"]
@@ -122,24 +123,24 @@ def test_where_there_is_nothing_to_detoxify_the_change_of_toxicity_is_absolute()
 
 def test_facts_are_by_id_and_a_missing_one_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "facts.jsonl"
-    assert evaluation.read_facts(path, dialogues(IDS)) is None
+    assert comparison.read_facts(path, dialogues(IDS)) is None
     files.write_jsonl(path, [{"id": name, "facts": {"name": [name]}} for name in IDS[::-1]])
-    facts = evaluation.read_facts(path, dialogues(IDS))
+    facts = comparison.read_facts(path, dialogues(IDS))
     assert facts is not None
     assert facts["d3"] == {"name": ["d3"]}
     files.write_jsonl(path, [{"id": "d1", "facts": {}}])
     with pytest.raises(InputError, match=r"no facts of 4 test dialogues, such as d0: add or remove it"):
-        evaluation.read_facts(path, dialogues(IDS))
+        comparison.read_facts(path, dialogues(IDS))
 
 
 @pytest.mark.parametrize(("stress", "unknown"), [([], r"\[\]"), (["d1", "d9", "d7"], r"\['d7', 'd9'\]")])
 def test_a_stress_slice_without_or_of_unknown_dialogues_is_refused(stress: list[str], unknown: str) -> None:
     with pytest.raises(InputError, match=rf"stress\.jsonl must name one or more test dialogues \(unknown: {unknown}\)"):
-        evaluation.slices_of(dialogues(GROUPS), {"quarrel"}, stress, NOT_CIVIL)
+        comparison.slices_of(dialogues(GROUPS), {"quarrel"}, stress, NOT_CIVIL)
 
 
 def test_toxicity_changes_by_the_ratio_of_sums_and_quality_by_the_mean_difference() -> None:
-    change = evaluation.changes(GROUPS, SFT, PPO, 50, seed=1)
+    change = comparison.changes(GROUPS, SFT, PPO, 50, seed=1)
 
     # Means of the samples before: 0.75, 0.25, 0.75, 0.25, 0.5, in all 2.5; after: 0.375, 0.25, 0.5, 0, 0.25: 1.375.
     assert change["judge"]["relative"] == pytest.approx(1.375 / 2.5 - 1)
@@ -158,11 +159,11 @@ def test_empty_summaries_before_ppo_are_refused() -> None:
     empty = scores([[0.5]] * 5, [0] * 5)
 
     with pytest.raises(InputError, match="every summary before PPO is empty"):
-        evaluation.changes(GROUPS, empty, PPO, 50, seed=1)
+        comparison.changes(GROUPS, empty, PPO, 50, seed=1)
 
 
 def test_a_slice_holds_the_numbers_of_its_dialogues_alone() -> None:
-    part = evaluation.compare_slice(
+    part = comparison.compare_slice(
         "unseen", np.array([False, True, False, False, True]), GROUPS, {"sft": SFT, "ppo": PPO}, SETTINGS, 1
     )
 
@@ -175,13 +176,13 @@ def test_a_slice_holds_the_numbers_of_its_dialogues_alone() -> None:
 
 
 def test_the_dialogues_of_one_scenario_are_one_cluster() -> None:
-    part = evaluation.compare_slice("all", EVERYTHING, GROUPS, {"sft": SFT, "ppo": PPO}, SETTINGS, 1)
+    part = comparison.compare_slice("all", EVERYTHING, GROUPS, {"sft": SFT, "ppo": PPO}, SETTINGS, 1)
 
     assert (part["dialogues"], part["clusters"]) == (5, 4)
 
 
 def test_a_policy_that_did_not_change_has_changed_by_exactly_nothing() -> None:
-    part = evaluation.compare_slice("all", EVERYTHING, GROUPS, {"sft": SFT, "ppo": SFT}, SETTINGS, 1)
+    part = comparison.compare_slice("all", EVERYTHING, GROUPS, {"sft": SFT, "ppo": SFT}, SETTINGS, 1)
 
     assert part["sft"] == part["ppo"]
     assert set(part["change"]["judge"].values()) == {0.0, 1.0}
@@ -193,7 +194,7 @@ def test_a_slice_of_one_scenario_is_named_in_the_error() -> None:
     quarrel = np.array([True, False, True, False, False])
 
     with pytest.raises(InputError, match="slice 'stress': an interval needs at least 2 clusters"):
-        evaluation.compare_slice("stress", quarrel, GROUPS, {"sft": SFT, "ppo": PPO}, SETTINGS, 1)
+        comparison.compare_slice("stress", quarrel, GROUPS, {"sft": SFT, "ppo": PPO}, SETTINGS, 1)
 
 
 def policy(judge: float, reward: float, rouge: float) -> dict[str, object]:
@@ -216,7 +217,7 @@ EVALUATION = {
 
 
 def test_the_headline_is_ten_numbers_of_the_evaluation() -> None:
-    assert evaluation.headline(EVALUATION) == {
+    assert comparison.headline(EVALUATION) == {
         "toxicity": {
             "judge": {"sft": 0.5, "ppo": 0.1, "change": -0.8},
             "reward": {"sft": 0.4, "ppo": 0.2, "change": -0.5},
@@ -228,7 +229,7 @@ def test_the_headline_is_ten_numbers_of_the_evaluation() -> None:
 
 
 def test_the_table_for_the_plot_has_a_row_per_slice_scorer_and_policy() -> None:
-    table = evaluation.toxicity_table(EVALUATION)
+    table = comparison.toxicity_table(EVALUATION)
 
     assert table.columns.tolist() == ["slice", "scorer", "policy", "mean"]
     assert table.to_numpy().tolist() == [
@@ -247,7 +248,7 @@ def test_every_dialogue_has_its_slices_and_its_scores_to_six_decimals() -> None:
     third = scores([[1 / 3, 0.25], [0.5, 2 / 3]], [1, 3])
     slices = {"all": np.array([True, True]), "stress": np.array([False, True])}
 
-    rows = list(evaluation.score_rows(dialogues(["g", "h"]), slices, {"sft": third}))
+    rows = list(comparison.score_rows(dialogues(["g", "h"]), slices, {"sft": third}))
 
     assert rows == [
         {

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from rouge_score import rouge_scorer
 
-from detox.dialogues import Dialogue
+from detox.corpus.dialogues import Dialogue
 from detox.errors import InputError
-from detox.metrics import (
+from detox.evaluation.metrics import (
     ROUGE,
     Rouge,
     Scores,

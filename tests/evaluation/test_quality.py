@@ -2,7 +2,7 @@
 
 import pytest
 
-from detox import quality
+from detox.evaluation import quality
 
 DIALOGUE = "#Person1#: Marta, the train to Harlow leaves at 10:45.\n#Person2#: I need 3 tickets. Is the bus late?"
 FACTS = {"name": ["Marta"], "time": ["10:45", "a quarter to eleven"], "insult": ["insults", "is a fool"]}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from detox.errors import InputError
-from detox.statistics import (
+from detox.evaluation.statistics import (
     a_a_rejections,
     absolute_change,
     cluster_sums,

@@ -9,10 +9,11 @@ from safetensors.torch import load_file
 from tiny import Prompts, save_adapter
 from transformers import PreTrainedTokenizerBase, T5ForConditionalGeneration
 
-from detox import prompts, rivals
-from detox.dialogues import Dialogue
+from detox.corpus.dialogues import Dialogue
 from detox.errors import InputError
-from detox.policy import Policy
+from detox.generation import rivals
+from detox.model import prompts
+from detox.model.policy import Policy
 
 pytest_plugins = ["models"]
 

@@ -7,10 +7,12 @@ import torch
 from tiny import DIALOGUES
 from transformers import PreTrainedTokenizerBase
 
-from detox import prompts, rivals, summaries, trainer
-from detox.dialogues import Dialogue
-from detox.policy import Policy
-from detox.sampling import seed_of
+from detox.corpus.dialogues import Dialogue
+from detox.generation import rivals, summaries
+from detox.model import prompts
+from detox.model.policy import Policy
+from detox.model.sampling import seed_of
+from detox.ppo import trainer
 
 pytest_plugins = ["models"]
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from detox import files
-from detox.quality import slot_recall
+from detox.evaluation.quality import slot_recall
 from miniature import corpus, pretraining
 from miniature.grammar import HEAT, VALUES, insults, numbers, render, vary
 from miniature.pretraining import SEEN
 
-DATA = Path(__file__).parents[1] / "data" / "miniature"
+DATA = Path(__file__).parents[2] / "data" / "miniature"
 
 
 def variants(phrasing: str) -> Iterator[str]:

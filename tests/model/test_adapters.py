@@ -9,7 +9,7 @@ from peft import LoraConfig, PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import T5Config, T5ForConditionalGeneration
 
-from detox import adapters
+from detox.model import adapters
 
 pytest_plugins = ["models"]
 

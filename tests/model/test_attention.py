@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from detox.attention import additive_mask, attend
+from detox.model.attention import additive_mask, attend
 
 BATCH, HEADS, WIDTH, PROMPT = 2, 3, 4, 5
 MASK = torch.tensor([[True] * 5, [True, True, True, False, False]])

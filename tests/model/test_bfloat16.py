@@ -9,11 +9,13 @@ from tiny import DIALOGUES, PPO, Prompts
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from detox import adapters, params, trainer
+from detox import params
 from detox.errors import InputError
-from detox.policy import Policy
-from detox.rewards import Classifier
-from detox.train_state import TrainState
+from detox.model import adapters
+from detox.model.classifier import Classifier
+from detox.model.policy import Policy
+from detox.ppo import trainer
+from detox.ppo.state import TrainState
 
 pytest_plugins = ["models"]
 

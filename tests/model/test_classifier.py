@@ -13,7 +13,7 @@ from transformers import RobertaForSequenceClassification
 
 from detox import params
 from detox.errors import InputError
-from detox.rewards import Classifier
+from detox.model.classifier import Classifier
 
 pytest_plugins = ["models"]
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from detox import linear
+from detox.model import linear
 
 WEIGHT = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
 BIAS = torch.tensor([100.0, 200.0, 300.0])

@@ -13,10 +13,11 @@ from tiny import HIDDEN, RANK, VOCABULARY, Prompts
 from torch import Tensor, nn
 from transformers import T5ForConditionalGeneration
 
-from detox import adapters, ppo
 from detox.errors import InputError
-from detox.policy import Policy
-from detox.sampling import Sample
+from detox.model import adapters, distributions
+from detox.model.policy import Policy
+from detox.model.sampling import Sample
+from detox.ppo import losses
 
 pytest_plugins = ["models"]
 
@@ -73,7 +74,7 @@ def test_before_any_update_the_kl_is_0_and_every_ratio_is_1(policy: Policy, enco
         now = policy.evaluate(*prompts, sample.ids, sample.mask).logprobs
     with policy.reference():
         reference = policy.evaluate(*prompts, sample.ids, sample.mask).logprobs
-    assert ppo.kl_k1(sample.logprobs, reference, sample.mask).mean().abs() < 1e-5
+    assert losses.kl_k1(sample.logprobs, reference, sample.mask).mean().abs() < 1e-5
     assert now.equal(reference)
     assert (now - sample.logprobs)[sample.mask].expm1().abs().max() < 1e-4
 
@@ -84,7 +85,7 @@ def test_with_the_adapter_off_as_reference_the_first_kl_is_far_from_0(
     """The classic mistake: it compares with a model that cannot summarise."""
     with torch.no_grad(), policy.language_model.disable_adapter():
         bare = policy.evaluate(*eight(encoded), sample.ids, sample.mask).logprobs
-    assert ppo.kl_k1(sample.logprobs, bare, sample.mask).mean() > 2
+    assert losses.kl_k1(sample.logprobs, bare, sample.mask).mean() > 2
 
 
 def test_policy_and_reference_start_as_the_adapter_that_was_given(
@@ -224,7 +225,7 @@ def test_the_logprob_of_the_first_token_has_a_gradient(policy: Policy, encoded: 
     """TRL 0.11 left the first token of an encoder-decoder out of its loss."""
     first = sample.mask & (torch.arange(TOKENS) == 0)
     now = policy.evaluate(*eight(encoded), sample.ids, sample.mask).logprobs
-    ppo.policy_loss(now, now.detach(), torch.ones_like(now), first, clip_range=0.2).backward()
+    losses.policy_loss(now, now.detach(), torch.ones_like(now), first, clip_range=0.2).backward()
     assert all(weight.grad is not None and weight.grad.any() for weight in policy.adapter_parameters()[-2:])
 
 
@@ -319,7 +320,9 @@ def test_logits_are_those_of_the_valid_tokens_row_by_row_and_the_head_makes_them
     now = policy.evaluate(*eight(encoded), sample.ids, sample.mask)
     assert_close(now.logits.detach(), expected, atol=2e-5)  # float32 against float64
     assert_close(
-        ppo.entropy(now.logits.detach()), torch.distributions.Categorical(logits=expected).entropy(), atol=1e-5
+        distributions.entropy(now.logits.detach()),
+        torch.distributions.Categorical(logits=expected).entropy(),
+        atol=1e-5,
     )
     assert policy.logits(now.states[sample.mask]).equal(now.logits)
     assert_close(policy.logits(sample.states[sample.mask]).detach(), expected, atol=1e-4)

@@ -4,7 +4,7 @@ import torch
 from tiny import VOCABULARY
 from transformers import PreTrainedTokenizerBase
 
-from detox import prompts
+from detox.model import prompts
 
 pytest_plugins = ["models"]
 

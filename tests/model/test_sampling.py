@@ -6,8 +6,8 @@ from torch import Tensor
 from transformers import T5Config
 from transformers.cache_utils import DynamicLayer
 
-from detox.attention import RoomForAll
-from detox.sampling import Encoding, Sample, Step, draw, pick
+from detox.model.attention import RoomForAll
+from detox.model.sampling import Encoding, Sample, Step, draw, pick
 
 A, B, C, END, PAD = 3, 4, 5, 1, 0
 CONFIG = T5Config(pad_token_id=PAD, eos_token_id=END, decoder_start_token_id=PAD)  # type: ignore[call-arg]

@@ -12,12 +12,13 @@ from tiny import DIALOGUES, PPO, shift
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from detox import params, trainer
-from detox.divergence import Diverged
+from detox import params
 from detox.errors import InputError
 from detox.files import read_jsonl
-from detox.policy import Policy
-from detox.rewards import Classifier
+from detox.model.classifier import Classifier
+from detox.model.policy import Policy
+from detox.ppo import trainer
+from detox.ppo.divergence import Diverged
 from stages import train_ppo
 
 pytest_plugins = ["models", "projects"]

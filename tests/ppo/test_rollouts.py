@@ -6,11 +6,12 @@ from tiny import DIALOGUES, RUDE, shift
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from detox import ppo, prompts
-from detox.policy import Policy
-from detox.rewards import Classifier
-from detox.rollouts import Rollout, collect, score
-from detox.sampling import seed_of
+from detox.model import prompts
+from detox.model.classifier import Classifier
+from detox.model.policy import Policy
+from detox.model.sampling import seed_of
+from detox.ppo import losses
+from detox.ppo.rollouts import Rollout, collect, score
 
 pytest_plugins = ["models"]
 
@@ -84,12 +85,12 @@ def test_the_score_of_a_cut_summary_lands_on_its_last_valid_token_and_nothing_is
     rollout: Rollout,
 ) -> None:
     mask = rollout.response_mask
-    rewards = ppo.token_rewards(rollout.scores, rollout.kl, mask, kl_coef=0.0)
+    rewards = losses.token_rewards(rollout.scores, rollout.kl, mask, kl_coef=0.0)
     cut, ended = rollout.truncated, ~rollout.truncated
     assert rewards[cut, -1].equal(rollout.scores[cut])
     assert rewards[ended][rollout.response_ids[ended] == EOS].equal(rollout.scores[ended])
     assert rewards.count_nonzero(dim=1).tolist() == [1] * 48
-    advantages, _ = ppo.gae(rewards, rollout.values, mask, gamma=1.0, lam=0.0)
+    advantages, _ = losses.gae(rewards, rollout.values, mask, gamma=1.0, lam=0.0)
     torch.testing.assert_close(advantages[cut, -1], (rollout.scores - rollout.values[:, -1])[cut], rtol=0, atol=1e-6)
 
 
@@ -109,7 +110,7 @@ def test_the_policy_reads_the_prompt_of_its_dialogue(rollout: Rollout, tokenizer
 
 
 def test_the_first_rollout_has_a_kl_of_0(rollout: Rollout) -> None:
-    kl = ppo.kl_k1(rollout.logprobs, rollout.ref_logprobs, rollout.response_mask)
+    kl = losses.kl_k1(rollout.logprobs, rollout.ref_logprobs, rollout.response_mask)
     assert kl.abs().max() < 1e-4
     assert kl.mean().abs() < 1e-5
     assert rollout.kl.sum(dim=1).abs().max() < 1e-5

@@ -11,13 +11,14 @@ from tiny import DIALOGUES, PPO, shift
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from detox import params, train_stats, trainer
-from detox.policy import Policy
-from detox.rewards import Classifier
-from detox.rollouts import Rollout, collect
-from detox.sampling import seed_of
-from detox.train_stats import StepStats, UpdateStats
-from detox.trainer import Targets, batches, loss_sum, update
+from detox import params
+from detox.model.classifier import Classifier
+from detox.model.policy import Policy
+from detox.model.sampling import seed_of
+from detox.ppo import stats, trainer
+from detox.ppo.rollouts import Rollout, collect
+from detox.ppo.stats import StepStats, UpdateStats
+from detox.ppo.trainer import Targets, batches, loss_sum, update
 
 pytest_plugins = ["models"]
 
@@ -402,7 +403,7 @@ def test_a_row_of_statistics_by_hand() -> None:
     )
     returns = torch.tensor([[1.0, 2.0], [3.0, 0.0]])
     sums = UpdateStats(tokens=6, policy_loss=-3, value_loss=1.5, clipped=2, entropy=9, ratio_error=1e-7)
-    row = train_stats.step_stats(5, rollout, returns, 0.25, sums)
+    row = stats.step_stats(5, rollout, returns, 0.25, sums)
     assert asdict(row) == pytest.approx(
         {
             "step": 5,
@@ -426,7 +427,7 @@ def test_a_row_of_statistics_by_hand() -> None:
 def test_the_summary_of_a_run_is_its_first_and_last_row() -> None:
     row = StepStats(1, 0.5, 1.0, 1e-9, 0.0, 0.1, 0.0, 0.0, 0.0, 2.0, 0.0, 9.0, 0.0, 1e-7)
     last = replace(row, step=3, reward=1.5, kl=2.5, ratio_error=9.0)
-    assert train_stats.summary([row, replace(row, reward=9.0), last], batch_size=8) == {
+    assert stats.summary([row, replace(row, reward=9.0), last], batch_size=8) == {
         "steps": 3,
         "episodes": 24,
         "kl_first": 1e-9,

@@ -31,7 +31,7 @@ def names(requirements: list[str]) -> set[str]:
 
 def undeclared(files: list[Path], declared: set[str]) -> set[str]:
     """Imports that belong neither to Python, nor to the project, nor to a declared distribution."""
-    own = {"detox", "stages", "miniature", "benchmarks"} | {file.stem for file in TESTS}
+    own = {"detox", "stages", "miniature", "benchmarks", "docs"} | {file.stem for file in TESTS}
     imported = {name for file in files for name in packages(file)} - own - set(sys.stdlib_module_names)
     providers = packages_distributions()
     return {name for name in imported if not {canonicalize_name(p) for p in providers.get(name, [])} & declared}
@@ -66,32 +66,34 @@ def test_only_one_module_asks_transformers_for_a_model_and_it_never_runs_a_repos
         for call in calls(file)
         if re.fullmatch(r"(Auto\w+(?<!ValueHead)|kind|T5\w+)\.from_(pretrained|config)", ast.unparse(call.func))
     ]
-    assert loads == [("detox/pretrained.py", True)] * 4
+    assert loads == [("detox/model/pretrained.py", True)] * 4
 
 
 def test_no_part_of_the_library_starts_a_process_but_that_which_shares_work_and_that_which_asks_git() -> None:
     shipped = [file for file in CODE if not name_of(file).startswith("miniature/")]
     starting = [name_of(file) for file in shipped if packages(file) & {"subprocess", "multiprocessing", "pty"}]
-    assert starting == ["detox/launcher.py", "detox/remote.py"]
+    assert starting == ["detox/runtime/launcher.py", "detox/sharing/remote.py", "stages/seeds.py"]
 
 
 def test_bandits_rules_are_on_and_nowhere_off_in_the_library_and_the_stages() -> None:
     lint = PROJECT["tool"]["ruff"]["lint"]
     assert "S" in lint["select"]
     assert not [rule for rule in lint["ignore"] if re.fullmatch(r"S\d*", rule)]
-    assert set(lint["per-file-ignores"]) == {"tests/*", "benchmarks/*", "miniature/*"}
+    assert set(lint["per-file-ignores"]) == {"tests/*", "benchmarks/*", "docs/*", "miniature/*"}
     shipped = [file for file in CODE if not name_of(file).startswith("miniature/")]
     exceptions = [
         f"{name_of(file)}: {rule}"
         for file in shipped
         for rule in re.findall(r"# noqa: (S\d+)", file.read_text(encoding="utf-8"))
     ]
-    # The Markdown of the card, an SVG that matplotlib has written, this program once more, and git.
+    # The Markdown of the card, an SVG that matplotlib has written, this program once more, git, and dvc.
     assert exceptions == [
-        "detox/cards.py: S701",
-        "detox/figures.py: S704",
-        "detox/launcher.py: S603",
-        "detox/remote.py: S603",
+        "detox/reporting/cards.py: S701",
+        "detox/reporting/figures.py: S704",
+        "detox/runtime/launcher.py: S603",
+        "detox/sharing/remote.py: S603",
+        "stages/seeds.py: S603",
+        "stages/seeds.py: S603",
     ]
 
 
@@ -102,7 +104,7 @@ def test_one_place_alone_reads_what_torch_saved_and_it_takes_nothing_but_tensors
         for call in calls(file)
         if ast.unparse(call.func).endswith("torch.load")
     ]
-    assert loads == [("detox/sources.py", "torch.load(legacy, map_location='cpu', weights_only=True)")]
+    assert loads == [("detox/sources/local.py", "torch.load(legacy, map_location='cpu', weights_only=True)")]
 
 
 def test_dvc_is_quiet_checks_what_it_pulls_and_its_committed_config_holds_no_secret() -> None:

@@ -4,8 +4,10 @@ import pandas as pd
 import pytest
 from imports import ROOT
 
-from benchmarks import cost, readme, seeds
+from benchmarks import cost
 from detox import files, profiles
+from docs import readme
+from stages import seeds
 
 
 def test_the_results_in_the_readme_are_what_the_command_writes() -> None:

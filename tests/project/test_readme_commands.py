@@ -11,8 +11,8 @@ import pytest
 from imports import ROOT
 from projects import pinned, write_params
 
-from benchmarks import readme
-from detox import revisions
+from detox.reporting import revisions
+from docs import readme
 
 pytest_plugins = ["installed", "models", "projects"]
 

@@ -16,7 +16,8 @@ from ruamel.yaml import YAML
 from settings import SHORT
 from tiny import DIALOGUES, new_classifier, save_classifier
 
-from detox import profiles, sources
+from detox import profiles
+from detox.sources import local
 
 pytest_plugins = ["installed", "models"]
 pytestmark = [
@@ -118,7 +119,7 @@ def test_the_recipe_works_as_it_is_written(project: Path, installed: Path) -> No
         else:
             printed += follow(project, installed, block)
     for section, path in {"prepare": "data/calls.csv", "reward": "models/toxicity"}.items():
-        assert f"{section}.source.sha256: {sources.digest(project / path)}\n" in printed
+        assert f"{section}.source.sha256: {local.digest(project / path)}\n" in printed
     assert re.search(r"^judge 0\.\d{4}  reward 0\.\d{4}  Bob calls Ann a clown\.$", printed, re.M)
     assert "all: Toxicity, reward" in printed
     assert printed.endswith("The report is metrics/report.html\n")

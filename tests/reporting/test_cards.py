@@ -7,8 +7,8 @@ import pytest
 from evaluations import EVALUATION
 from huggingface_hub import ModelCard
 
-from detox import cards, tables
-from detox.prompts import PROMPT
+from detox.model.prompts import PROMPT
+from detox.reporting import cards, tables
 
 
 def card(base: str) -> ModelCard:

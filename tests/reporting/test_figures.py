@@ -5,7 +5,7 @@ import re
 import pandas as pd
 import pytest
 
-from detox import figures
+from detox.reporting import figures
 
 TRAINING = pd.DataFrame({"step": [1, 2, 4], "reward": [0.25, 9.0, 1.75], "kl": [0.0, 9.0, 2.5]})
 SCALED = pd.DataFrame({"scale": [0.0, 1.0, 1.25], "judge": [0.5, 0.1, 0.05], "rougeL": [0.7, 0.71, 0.6]})

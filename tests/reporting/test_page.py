@@ -12,10 +12,10 @@ from evaluations import CLAIMS, EVALUATION, RIVALS
 
 from detox import files
 from detox.errors import InputError
-from detox.report import choose_examples, difference, sha256s
+from detox.reporting.page import choose_examples, difference, sha256s
 from stages import report
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 HOSTILE = '<script>alert("x")</script> & <img src="https://example.com/x.png">'
 MARKUP = (
     "</td></table></pre></main> `code` | cell | {{ 7 * 7 }} {% raw %} <!-- ]]> &lt;b&gt; [link](javascript:alert(1))"
@@ -340,7 +340,10 @@ def test_a_missing_adapter_is_one_clear_line(project: Path) -> None:
     ("modules", "absent"),
     [
         ("stages.report", {"pandas", "matplotlib", "jinja2"}),
-        ("detox.cards, detox.figures, detox.report, detox.tables", {"datasets", "scipy"}),
+        (
+            "detox.reporting.cards, detox.reporting.figures, detox.reporting.page, detox.reporting.tables",
+            {"datasets", "scipy"},
+        ),
     ],
 )
 def test_help_imports_little_and_the_report_neither_torch_nor_evaluate(modules: str, absent: set[str]) -> None:

@@ -10,8 +10,8 @@ import pytest
 from dvc.repo import Repo
 from evaluations import EVALUATION
 
-from detox import revisions
 from detox.errors import InputError
+from detox.reporting import revisions
 
 
 def git(*arguments: str) -> None:

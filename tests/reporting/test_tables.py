@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from evaluations import EVALUATION
 
-from detox import tables
+from detox.reporting import tables
 
 
 def rows(name: str) -> dict[str, list[str]]:

@@ -12,9 +12,10 @@ import torch
 from forks import forked, without_privileges
 from tiny import PPO
 
-from detox import checkpoints, params
-from detox.checkpoints import State
+from detox import params
 from detox.errors import InputError
+from detox.runtime import checkpoints
+from detox.runtime.checkpoints import State
 
 pytest_plugins = ["models"]
 

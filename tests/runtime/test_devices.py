@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from forked_ranks import in_ranks
 from projects import OUTPUTS, contents, run_stages, write_params
 from safetensors.torch import load_file
-from sharing import in_ranks
 from simulated import SecondDevice, WrongDevice
 
-from detox import devices
 from detox.errors import InputError
-from detox.policy import Policy
+from detox.model.policy import Policy
+from detox.runtime import devices
 
 pytest_plugins = ["models", "projects"]
 

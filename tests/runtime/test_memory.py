@@ -10,13 +10,16 @@ from tiny import DIALOGUES, PPO
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from detox import memory, params, summaries, trainer
+from detox import params
 from detox.errors import InputError
-from detox.policy import Evaluation, Policy
-from detox.rewards import Classifier
-from detox.sampling import Sample
-from detox.train_state import TrainState
-from detox.train_stats import StepStats
+from detox.generation import summaries
+from detox.model.classifier import Classifier
+from detox.model.policy import Evaluation, Policy
+from detox.model.sampling import Sample
+from detox.ppo import trainer
+from detox.ppo.state import TrainState
+from detox.ppo.stats import StepStats
+from detox.runtime import memory
 
 pytest_plugins = ["models"]
 

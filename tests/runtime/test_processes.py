@@ -12,8 +12,8 @@ import pytest
 from forks import forked
 from imports import ROOT
 
-from detox import processes
 from detox.errors import InputError
+from detox.runtime import processes
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])

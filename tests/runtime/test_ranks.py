@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from sharing import in_ranks
+from forked_ranks import in_ranks
 
-from detox import memory, ranks
+from detox.runtime import memory, ranks
 
 pytest_plugins = ["models"]
 

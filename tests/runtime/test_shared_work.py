@@ -7,16 +7,19 @@ from typing import Any
 
 import pytest
 import torch
-from sharing import in_ranks
+from forked_ranks import in_ranks
 from tiny import DIALOGUES, PPO
 from transformers import PreTrainedTokenizerBase
 
-from detox import checkpoints, divergence, memory, params, ranks, summaries, trainer
+from detox import params
 from detox.errors import InputError
-from detox.policy import Evaluation, Policy
-from detox.rewards import Classifier
-from detox.train_state import TrainState
-from detox.train_stats import StepStats
+from detox.generation import summaries
+from detox.model.classifier import Classifier
+from detox.model.policy import Evaluation, Policy
+from detox.ppo import divergence, trainer
+from detox.ppo.state import TrainState
+from detox.ppo.stats import StepStats
+from detox.runtime import checkpoints, memory, ranks
 
 pytest_plugins = ["models"]
 

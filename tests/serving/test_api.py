@@ -7,10 +7,10 @@ import pytest
 from projects import pinned, write_params
 from tiny import DIALOGUES
 
-from detox import serving
 from detox.errors import InputError
 from detox.files import read_jsonl
-from detox.transcripts import AT_ONCE
+from detox.serving import api
+from detox.serving.inputs import AT_ONCE
 
 pytest_plugins = ["models", "projects"]
 
@@ -30,27 +30,27 @@ def drawn(policy: str) -> list[str]:
 
 
 def test_the_summaries_before_and_after_are_those_of_the_pipeline() -> None:
-    rows = serving.summarize(DIALOGUES[:4])
+    rows = api.summarize(DIALOGUES[:4])
     assert [row["before"]["summary"] for row in rows] == drawn("sft")
     assert [row["after"]["summary"] for row in rows] == drawn("ppo")
     assert drawn("sft") != drawn("ppo")
 
 
 def test_each_summary_has_its_toxicity_by_both_classifiers() -> None:
-    sides = [row[side] for row in serving.summarize(DIALOGUES) for side in ("before", "after")]
+    sides = [row[side] for row in api.summarize(DIALOGUES) for side in ("before", "after")]
     for side in sides:
         assert side == {"summary": side["summary"]} | (RUDE if "rude" in side["summary"].split() else KIND)
     assert len({side["judge"] for side in sides}) == 2
 
 
 def test_after_only_is_the_summary_after_ppo_alone() -> None:
-    assert serving.summarize(DIALOGUES[:2], after_only=True) == [
+    assert api.summarize(DIALOGUES[:2], after_only=True) == [
         {"after": {"summary": summary}, "truncated": False} for summary in drawn("ppo")[:2]
     ]
 
 
 def test_more_dialogues_than_one_batch_are_summarised_in_their_order_each_as_if_alone() -> None:
-    summarizer = serving.Summarizer(after_only=True)
+    summarizer = api.Summarizer(after_only=True)
     alone = [summarizer([dialogue])[0] for dialogue in DIALOGUES]
     many = 2 * AT_ONCE // len(DIALOGUES)
     assert summarizer(DIALOGUES * many) == alone * many
@@ -60,17 +60,17 @@ def test_more_dialogues_than_one_batch_are_summarised_in_their_order_each_as_if_
 def test_a_dialogue_that_is_longer_than_the_model_reads_is_marked() -> None:
     """The prompt has 30 tokens at most: five of them are the instruction and the cue, one ends it."""
     texts = [" ".join(["tea"] * count) for count in (24, 25)]
-    assert [row["truncated"] for row in serving.summarize(texts, after_only=True)] == [False, True]
+    assert [row["truncated"] for row in api.summarize(texts, after_only=True)] == [False, True]
 
 
 def test_a_text_has_the_toxicity_of_both_classifiers() -> None:
-    assert serving.score(["Bob is rude", "Bob is kind", ""]) == [RUDE, KIND, KIND]
+    assert api.score(["Bob is rude", "Bob is kind", ""]) == [RUDE, KIND, KIND]
 
 
 def test_what_the_pipeline_has_not_made_is_an_error_that_says_how_to_make_it(tmp_path: Path) -> None:
     shutil.move("models/ppo", tmp_path)
     try:
         with pytest.raises(InputError, match=r"^models/ppo does not exist: run `make repro`, or `dvc pull`"):
-            serving.Summarizer()
+            api.Summarizer()
     finally:
         shutil.move(tmp_path / "ppo", "models/ppo")

@@ -12,8 +12,8 @@ from projects import pinned, write_params
 from tiny import DIALOGUES
 from transformers.utils import logging
 
-from detox import cli
 from detox.files import read_jsonl
+from detox.serving import cli
 
 pytest_plugins = ["models", "projects"]
 
@@ -182,6 +182,6 @@ def test_help_names_every_command_and_the_exit_codes(detox: Detox) -> None:
 
 
 def test_help_needs_nothing_heavy() -> None:
-    script = "import sys, detox.cli, detox.transcripts; print(*sys.modules)"
+    script = "import sys, detox.serving.cli, detox.serving.inputs; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True, cwd=ROOT)
     assert not {name.split(".")[0] for name in done.stdout.split()} & HEAVY

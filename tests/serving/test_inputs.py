@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from detox import transcripts
 from detox.errors import InputError
+from detox.serving import inputs
 
 Stdin = Callable[[bytes], None]
 
 
 def dialogues(source: object) -> list[tuple[object, str, str]]:
-    return [tuple(text) for text in transcripts.read(str(source), "dialogue", transcripts.paragraphs)]
+    return [tuple(text) for text in inputs.read(str(source), "dialogue", inputs.paragraphs)]
 
 
 def summaries(source: object) -> list[tuple[object, str]]:
-    return [(text.id, text.text) for text in transcripts.read(str(source), "summary", transcripts.single)]
+    return [(text.id, text.text) for text in inputs.read(str(source), "summary", inputs.single)]
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_no_row_waits_for_one_that_has_not_come() -> None:
         assert answered.wait(60), "the first row was kept back until there was a second one"
         yield 2
 
-    batches = transcripts.arrived(rows(), 8)
+    batches = inputs.arrived(rows(), 8)
     assert next(batches) == [1]
     answered.set()
     assert next(batches) == [2]
@@ -142,7 +142,7 @@ def test_no_row_waits_for_one_that_has_not_come() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 100])
 def test_every_row_comes_once_and_in_order_in_batches_that_are_not_too_large(count: int) -> None:
-    batches = list(transcripts.arrived(iter(range(count)), 3))
+    batches = list(inputs.arrived(iter(range(count)), 3))
     assert [row for batch in batches for row in batch] == list(range(count))
     assert all(1 <= len(batch) <= 3 for batch in batches)
 
@@ -154,7 +154,7 @@ def test_what_has_come_meanwhile_is_one_batch() -> None:
         yield from range(4)
         last.set()  # asked for the fifth: the others wait in the queue
 
-    batches = transcripts.arrived(rows(), 3)
+    batches = inputs.arrived(rows(), 3)
     first = next(batches)
     assert last.wait(60)
     assert [len(batch) for batch in batches] == [4 - len(first)]
@@ -165,7 +165,7 @@ def test_an_error_comes_behind_the_rows_before_it() -> None:
         yield from (1, 2)
         raise InputError("line 3")
 
-    batches = transcripts.arrived(rows(), 1)
+    batches = inputs.arrived(rows(), 1)
     assert [next(batches), next(batches)] == [[1], [2]]
     with pytest.raises(InputError, match="line 3"):
         next(batches)
@@ -173,6 +173,6 @@ def test_an_error_comes_behind_the_rows_before_it() -> None:
 
 def test_nothing_but_the_first_row_is_read_before_the_others_are_asked_for() -> None:
     read = []
-    rows = transcripts.with_first(read.append(number) or number for number in range(3))  # type: ignore[func-returns-value]
+    rows = inputs.with_first(read.append(number) or number for number in range(3))  # type: ignore[func-returns-value]
     assert read == [0]
     assert list(rows) == [0, 1, 2]

@@ -10,9 +10,9 @@ from safetensors.torch import load_file
 from tiny import DIALOGUES, RANK
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-from detox import merging
 from detox.errors import InputError
 from detox.files import read_jsonl
+from detox.serving import merging
 
 pytest_plugins = ["models", "projects"]
 

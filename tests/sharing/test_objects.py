@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from detox.errors import InputError
-from detox.objects import Object, files, named
+from detox.sharing.objects import Object, files, named
 
 HELLO = "5d41402abc4b2a76b9719d911017c592"  # of `printf hello | md5sum`
 

@@ -52,7 +52,7 @@ CONFIG = """
 """
 HASTE = ("--limit", "4")  # a limit in seconds for those that are to reach it
 BOUND = 120  # seconds within which every command ends
-COMMAND = (sys.executable, "-m", "detox.remote")
+COMMAND = (sys.executable, "-m", "detox.sharing.remote")
 Waiting = dict[str, tuple[Popen[str], float]]  # commands, and when they must have ended
 SEEN = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
 
@@ -72,7 +72,7 @@ class Project:
     s3: Server
 
     def remote(self, command: str, user: dict[str, str], *options: str) -> CompletedProcess[str]:
-        """`python -m detox.remote`, which must not print a secret."""
+        """`python -m detox.sharing.remote`, which must not print a secret."""
         finished = call(self.folder, *COMMAND, command, *options, **surroundings(user))
         assert not [user for user in (WRITER, READER) if user["secretKey"] in finished.stdout]
         assert "Traceback" not in finished.stdout

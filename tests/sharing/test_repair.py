@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from commands import call
 
-from detox import torn
+from detox.sharing import repair
 
 LISTED = json.dumps({"write": {"/p/out.txt": {"pid": 4, "cmd": "dvc repro"}}, "read": {}})
 
@@ -31,7 +31,7 @@ def dvc(project: Path, *arguments: str) -> str:
 def test_dvc_refuses_a_torn_list_of_locks_until_it_is_removed(project: Path) -> None:
     (project / ".dvc/tmp/rwlock").write_text(LISTED[:20])
     assert "rwlock" in dvc(project, "repro", "--force")
-    assert torn.mend(project) == [Path(".dvc/tmp/rwlock")]
+    assert repair.mend(project) == [Path(".dvc/tmp/rwlock")]
     assert dvc(project, "repro") == ""
 
 
@@ -39,7 +39,7 @@ def test_dvc_refuses_a_torn_lock_and_once_it_is_removed_runs_nothing_again(proje
     lock = (project / "dvc.lock").read_bytes()
     (project / "dvc.lock").write_bytes(b"")
     assert "dvc.lock" in dvc(project, "repro")
-    assert torn.mend(project) == [Path("dvc.lock")]
+    assert repair.mend(project) == [Path("dvc.lock")]
     assert dvc(project, "repro") == ""
     assert (project / "dvc.lock").read_bytes() == lock
     assert (project / "runs").read_text() == "x\n"
@@ -52,7 +52,7 @@ def test_every_part_of_a_lock_that_stays_is_one_that_dvc_reads(project: Path) ->
     removed = 0
     for length in range(0, len(lock), 7):
         (project / "dvc.lock").write_bytes(lock[:length])
-        removed += len(torn.mend(project))
+        removed += len(repair.mend(project))
         Repo(str(project)).index.stages  # noqa: B018 - raises where it cannot read one
     assert 0 < removed < len(lock) // 7
 
@@ -60,20 +60,20 @@ def test_every_part_of_a_lock_that_stays_is_one_that_dvc_reads(project: Path) ->
 def test_what_is_whole_stays(project: Path) -> None:
     (project / ".dvc/tmp/rwlock").write_text(LISTED)
     lock = (project / "dvc.lock").read_bytes()
-    assert torn.mend(project) == []
+    assert repair.mend(project) == []
     assert (project / ".dvc/tmp/rwlock").read_text() == LISTED
     assert (project / "dvc.lock").read_bytes() == lock
 
 
 def test_a_fresh_clone_has_nothing_torn(tmp_path: Path) -> None:
-    assert torn.mend(tmp_path) == []
+    assert repair.mend(tmp_path) == []
 
 
 def test_while_another_dvc_writes_it_says_so(project: Path) -> None:
     from dvc.lock import make_lock
 
     with make_lock(str(project / ".dvc/tmp/lock")):
-        run = call(project, "python", "-m", "detox.torn")
+        run = call(project, "python", "-m", "detox.sharing.repair")
     assert run.returncode == 1
     assert run.stdout.startswith("error: Unable to acquire lock")
     assert run.stdout.count("\n") == 1

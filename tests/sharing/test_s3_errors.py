@@ -1,11 +1,11 @@
-"""What is said of S3's errors that the server of tests/test_remote.py does not make."""
+"""What is said of S3's errors that the server of tests/sharing/test_remote.py does not make."""
 
 import errno
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from detox.s3_errors import NO_READING, NO_WRITING, reason
+from detox.sharing.s3_errors import NO_READING, NO_WRITING, reason
 
 
 def refused(code: str) -> OSError:

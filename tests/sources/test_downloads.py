@@ -16,7 +16,7 @@ from imports import ROOT
 from safetensors.torch import load_file
 from seaweedfs import Server, filesystem
 
-from detox import sources
+from detox.sources import local
 
 WEIGHTS = bytes(range(256)) * 200  # large enough to be kept as the hub keeps weights
 MODEL = {"config.json": b"{}", "model.safetensors": WEIGHTS, "tokenizer.json": b"[]"}
@@ -30,7 +30,7 @@ class Project:
     def __init__(self, folder: Path, hub: Hub):
         self.folder, self.hub = folder, hub
         (folder / "own").write_text("a file of one's own")
-        own = {"path": "own", "sha256": sources.digest(folder / "own")}
+        own = {"path": "own", "sha256": local.digest(folder / "own")}
         self.params: dict[str, Any] = {
             section: {"source": own} for section in ("model", "prepare", "adapter", "reward", "judge")
         }
@@ -192,11 +192,11 @@ def test_an_unpinned_repository_is_an_error_until_make_pin_has_written_its_newes
     project.source("model", origin="hf://ann/model")
     assert project.error() == "hf://ann/model has no revision in params.yaml: run `make pin`"
     commit = project.hub.repositories["ann/model"].commit
-    assert project.run("detox.pins").stdout == f"model.source.revision: {commit}\n"
+    assert project.run("detox.sources.pins").stdout == f"model.source.revision: {commit}\n"
     project.fetch()
     assert project.fetched("model") == MODEL
     project.hub.add("ann/model", {"config.json": b"newer"})
-    assert project.run("detox.pins").stdout == "Every source is pinned already.\n"
+    assert project.run("detox.sources.pins").stdout == "Every source is pinned already.\n"
 
 
 def test_nothing_is_downloaded_while_one_source_is_not_pinned(project: Project) -> None:
@@ -210,7 +210,7 @@ def test_an_adapter_comes_from_a_web_server_and_is_pinned_by_its_content(project
     origin = f"{project.hub.url}/files/ann/lora"
     project.source("adapter", origin=origin)
     assert project.error() == f"{origin} has no sha256 in params.yaml: run `make pin`"
-    assert project.run("detox.pins").stdout.startswith("adapter.source.sha256: ")
+    assert project.run("detox.sources.pins").stdout.startswith("adapter.source.sha256: ")
     project.hub.faults["adapter_model"] = ["cut"]
     project.fetch()
     assert project.fetched("adapter") == ADAPTER
@@ -239,7 +239,7 @@ def test_an_adapter_comes_from_s3(project: Project, s3: Server) -> None:
     for name, content in {**ADAPTER, "training_args.bin": b"never fetched"}.items():
         files.pipe(f"{s3.bucket}/lora/{name}", content)
     project.source("adapter", origin=f"s3://{s3.bucket}/lora")
-    assert project.run("detox.pins", **s3.reader).stdout.startswith("adapter.source.sha256: ")
+    assert project.run("detox.sources.pins", **s3.reader).stdout.startswith("adapter.source.sha256: ")
     project.fetch(**s3.reader)
     assert project.fetched("adapter") == ADAPTER
     nobody = {"AWS_ENDPOINT_URL_S3": s3.reader["AWS_ENDPOINT_URL_S3"], "AWS_EC2_METADATA_DISABLED": "true"}

@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from detox import sources
 from detox.errors import InputError
 from detox.params import Source
+from detox.sources import local
 
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # the standard's own example
 
@@ -27,33 +27,33 @@ def folder(tmp_path: Path) -> Path:
 
 def complaint(source: Source) -> str:
     with pytest.raises(InputError) as error:
-        sources.local(source)
+        local.path(source)
     message = str(error.value)
     assert "\n" not in message
     return message
 
 
 def test_the_digest_of_a_file_is_its_sha256(folder: Path) -> None:
-    assert sources.digest(folder / "b.json") == ABC
+    assert local.digest(folder / "b.json") == ABC
 
 
 def test_the_digest_of_a_folder_is_what_the_documented_command_says(folder: Path) -> None:
     command = "find * -type f -not -path '*/.*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum"
     said = subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True, check=True).stdout
-    assert f"{sources.digest(folder)}  -\n" == said
+    assert f"{local.digest(folder)}  -\n" == said
 
 
 def test_a_folder_is_taken_while_it_is_what_was_pinned(folder: Path) -> None:
-    source = Source(str(folder), sha256=sources.digest(folder))
-    assert sources.local(source) == folder
+    source = Source(str(folder), sha256=local.digest(folder))
+    assert local.path(source) == folder
     (folder / ".hidden").write_text("does not count")
-    assert sources.local(source) == folder
+    assert local.path(source) == folder
     (folder / "below" / "c").write_text("e")
     assert complaint(source).endswith("put it back, or run `make pin` to accept it")
 
 
 def test_a_renamed_file_is_noticed(folder: Path) -> None:
-    source = Source(str(folder), sha256=sources.digest(folder))
+    source = Source(str(folder), sha256=local.digest(folder))
     (folder / "b.json").rename(folder / "c.json")
     assert f"{folder} has sha256 " in complaint(source)
 
@@ -73,7 +73,7 @@ def test_a_source_that_is_not_there_or_not_pinned_is_an_error(source: Source, me
 def test_a_repository_is_pinned_by_its_revision_and_other_downloads_by_sha256() -> None:
     for origin, key in (("hf://a/b", "revision"), ("s3://a/b", "sha256"), ("https://a/b", "sha256")):
         with pytest.raises(InputError) as error:
-            sources.check_pinned(Source("downloads/m", origin))
+            local.check_pinned(Source("downloads/m", origin))
         assert str(error.value) == f"{origin} has no {key} in params.yaml: run `make pin`"
 
 
@@ -86,7 +86,7 @@ def test_what_torch_saved_becomes_safetensors_even_where_tensors_share_memory(
 ) -> None:
     weight = torch.arange(6.0).view(2, 3)
     torch.save({"a": weight, "b": weight, "transposed": weight.T}, tmp_path / old)
-    sources.to_safetensors(tmp_path)
+    local.to_safetensors(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [new]
     loaded = load_file(tmp_path / new)
     assert loaded.keys() == {"a", "b", "transposed"}
@@ -96,7 +96,7 @@ def test_what_torch_saved_becomes_safetensors_even_where_tensors_share_memory(
 def test_safetensors_win_over_what_torch_saved_beside_them(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"kept")
     (tmp_path / "pytorch_model.bin").write_bytes(b"never read")
-    sources.to_safetensors(tmp_path)
+    local.to_safetensors(tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"model.safetensors": b"kept"}
 
 
@@ -114,7 +114,7 @@ def test_a_pickle_that_would_run_something_is_refused_and_runs_nothing(tmp_path:
     (folder := tmp_path / "model").mkdir()
     torch.save({"weight": Trap(tmp_path / "sprung")}, folder / "pytorch_model.bin")
     with pytest.raises(InputError, match=r"^pytorch_model.bin holds more than tensors or is damaged .*: get safet"):
-        sources.to_safetensors(folder)
+        local.to_safetensors(folder)
     assert not (tmp_path / "sprung").exists()
     assert not (folder / "model.safetensors").exists()
 
@@ -123,4 +123,4 @@ def test_a_pickle_that_would_run_something_is_refused_and_runs_nothing(tmp_path:
 def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "adapter_model.bin").write_bytes(content)
     with pytest.raises(InputError, match=r"^adapter_model.bin holds more than tensors or is damaged"):
-        sources.to_safetensors(tmp_path)
+        local.to_safetensors(tmp_path)

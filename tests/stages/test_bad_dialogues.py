@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from bad_inputs import Case, Refused, each, text_of
 
-from detox import sources
+from detox.sources import local
 from stages import prepare
 
 pytest_plugins = ["bad_inputs"]
@@ -20,7 +20,7 @@ GOOD = "".join(
 
 def write_params(path: str = "corpus", pinned: bool = True, test: float | None = 0.25, dev: float | None = 0) -> None:
     """params.yaml for dialogues of 2 to 40 characters at this path."""
-    source = {"path": path, "sha256": sources.digest(Path(path)) if pinned else None}
+    source = {"path": path, "sha256": local.digest(Path(path)) if pinned else None}
     limits = {"min_characters": 1, "max_characters": 40, "test_fraction": test, "dev_fraction": dev}
     Path("params.yaml").write_text(json.dumps({"prepare": {"source": source, **limits}}))
 

@@ -15,8 +15,9 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForSequenceClassification
 
-from detox import files, sources
+from detox import files
 from detox.errors import InputError
+from detox.sources import local
 from stages import evaluate
 
 WORDS = ["<s>", "<pad>", "</s>", "<unk>", "anna", "calls", "bob", "a", "clown", "friend", "and", "leaves", "politely"]
@@ -77,7 +78,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classifiers: Path) 
     for name in ("reward", "judge"):
         shutil.copytree(classifiers / name, name)
     files.write_jsonl(Path("source/facts.jsonl"), [{"id": f"d{i}", "facts": {"who": ["bob"]}} for i in range(5)])
-    Path("params.yaml").write_text(PARAMS % tuple(sources.digest(Path(name)) for name in ("reward", "judge", "source")))
+    Path("params.yaml").write_text(PARAMS % tuple(local.digest(Path(name)) for name in ("reward", "judge", "source")))
     write_dialogues("test", GROUPS)
     write_dialogues("train", ["quarrel", "phone"])
     for policy in GREEDY:
@@ -281,4 +282,4 @@ def test_help_needs_nothing_heavy() -> None:
     heavy = "{'torch', 'transformers', 'evaluate', 'datasets', 'scipy', 'pandas'}"
     code = f"import sys, stages.evaluate; assert not {heavy} & set(sys.modules)"
 
-    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=True)
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)

@@ -151,7 +151,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run(folder, hub.url, "dvc", "init", "--no-scm", "--quiet")
         for profile in ("flan-t5-base", "small"):
             run(folder, hub.url, "detox.profiles", profile)
-        run(folder, hub.url, "detox.pins")
+        run(folder, hub.url, "detox.sources.pins")
         run(folder, hub.url, "dvc", "repro")
     return folder / "project"
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from detox import sources
+from detox.sources import local
 from stages import prepare
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DIALOGSUM = ROOT / "../shared/data/dialogsum"
 OUTPUTS = ["data/prepared/dev.jsonl", "data/prepared/test.jsonl", "data/prepared/train.jsonl", "metrics/prepare.json"]
 
@@ -40,7 +40,7 @@ def pin() -> None:
     tree = json.loads(Path("params.yaml").read_text())
     source = tree["prepare"]["source"]
     if Path(source["path"]).exists():
-        source["sha256"] = sources.digest(Path(source["path"]))
+        source["sha256"] = local.digest(Path(source["path"]))
     Path("params.yaml").write_text(json.dumps(tree))
 
 

@@ -16,7 +16,7 @@ from forks import forked
 from projects import contents, write_params
 from tiny import PPO
 
-from detox import checkpoints, processes
+from detox.runtime import checkpoints, processes
 from stages import summarize, train_ppo
 
 pytest_plugins = ["models", "projects"]

@@ -21,10 +21,10 @@ from tiny import DIALOGUES, save_adapter
 from transformers import PreTrainedTokenizerBase, T5ForConditionalGeneration
 
 import stages
-from detox import summaries
 from detox.errors import InputError
 from detox.files import read_jsonl, read_metrics
-from detox.policy import Policy
+from detox.generation import summaries
+from detox.model.policy import Policy
 from stages import fetch_adapter, summarize, train_ppo
 
 pytest_plugins = ["models", "projects"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from forks import end_of, fork
 
-from detox import launcher, processes, ranks
+from detox.runtime import launcher, processes, ranks
 
 
 def in_ranks(count: int, run: Callable[[], Any]) -> list[Any]:

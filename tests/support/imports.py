@@ -4,10 +4,10 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CODE = [file for folder in ("detox", "stages", "miniature") for file in sorted((ROOT / folder).rglob("*.py"))]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
+BENCHMARKS = [file for folder in ("benchmarks", "docs") for file in sorted((ROOT / folder).rglob("*.py"))]
 
 
 def name_of(file: Path) -> str:

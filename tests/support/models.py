@@ -21,9 +21,9 @@ from tiny import (
 from torch import nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from detox import prompts
-from detox.policy import Policy
-from detox.rewards import Classifier
+from detox.model import prompts
+from detox.model.classifier import Classifier
+from detox.model.policy import Policy
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -50,7 +50,7 @@ def small_clone(clone: Path) -> Path:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         path.write_text("".join(lines[:: len(lines) // count]), encoding="utf-8")
     change_params(clone, SMALL)
-    subprocess.run([sys.executable, "-m", "detox.pins"], cwd=clone, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-m", "detox.sources.pins"], cwd=clone, check=True, stdout=subprocess.DEVNULL)
     author = ("-c", "user.name=soak", "-c", "user.email=soak@example.org")
     git(clone, *author, "commit", "--quiet", "--all", "--message", "A small pipeline")
     return clone

@@ -1,8 +1,8 @@
 """Kill stages of a small pipeline at a random instant, by a random signal to a random process; finish the run.
 
-`python tests/soak.py N` does so N times, prints a line a round, and fails unless every round ended in the files of an
-uninterrupted run, byte for byte, none of them undeclared, and left no process. The stages that keep a state take turns,
-two rounds at a time, each in a project of its own. Linux only: it reads /proc.
+`python tests/support/soak.py N` does so N times, prints a line a round, and fails unless every round ended in the files
+of an uninterrupted run, byte for byte, none of them undeclared, and left no process. The stages that keep a state take
+turns, two rounds at a time, each in a project of its own. Linux only: it reads /proc.
 """
 
 import hashlib
@@ -122,7 +122,7 @@ def must_finish(project: Path, stage: str) -> None:
 
 def finish(project: Path, stage: str) -> int:
     """What `make repro` does, to this stage, undisturbed. The exit code; where it is not 0, it shows the last words."""
-    for command in ([sys.executable, "-m", "detox.torn"], ["dvc", "repro", stage]):
+    for command in ([sys.executable, "-m", "detox.sharing.repair"], ["dvc", "repro", stage]):
         run = subprocess.run(
             command, cwd=project, env=environment(project), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )

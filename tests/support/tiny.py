@@ -16,8 +16,9 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from detox import params, sources
-from detox.policy import Policy
+from detox import params
+from detox.model.policy import Policy
+from detox.sources import local
 
 TEXT = """Summarize the following conversation. Summary: #Person1#: #Person2#: Ann Bob asks tells says that he she is
 was late early kind rude calm angry cat dog tea cake today again"""
@@ -83,7 +84,7 @@ def classifier_params(folder: Path, batch_size: int = 4) -> params.Classifier:
 
 def source_of(path: Path) -> params.Source:
     """The source of one's own files, pinned to what they are now."""
-    return params.Source(path=str(path), sha256=sources.digest(path) if path.exists() else "0" * 64)
+    return params.Source(path=str(path), sha256=local.digest(path) if path.exists() else "0" * 64)
 
 
 def word_tokenizer(vocabulary: list[str], template: str, pad: str, eos: str) -> PreTrainedTokenizerFast:

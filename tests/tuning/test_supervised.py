@@ -13,10 +13,11 @@ from forks import forked
 from safetensors.torch import load_file
 from tiny import DIALOGUES
 
-from detox import adapters, tuning
-from detox.devices import CPU
-from detox.dialogues import Dialogue
+from detox.corpus.dialogues import Dialogue
+from detox.model import adapters
 from detox.params import Tuning
+from detox.runtime.devices import CPU
+from detox.tuning import supervised
 
 pytest_plugins = ["models"]
 
@@ -36,7 +37,7 @@ PAIRS = [Dialogue(f"d{n}", text, ("Ann was kind", "Bob was calm"), f"d{n}") for 
 
 def tune(base: Path, folder: Path, dev: int, **changes: Any) -> dict[str, Any]:
     p = Tuning(**{**P.__dict__, **{k: v for k, v in changes.items() if k in P.__dict__}})
-    return tuning.tune(base, PAIRS, PAIRS[:dev], p, 30, changes.get("seed", 1), CPU, folder, folder / "adapter")
+    return supervised.tune(base, PAIRS, PAIRS[:dev], p, 30, changes.get("seed", 1), CPU, folder, folder / "adapter")
 
 
 @pytest.mark.slow
@@ -61,7 +62,7 @@ def test_the_configuration_has_the_layers_in_the_order_of_the_alphabet(base: Pat
 def test_a_pass_has_every_example_once_and_hardly_a_batch_of_short_and_long_prompts() -> None:
     """64 of ten and of a hundred tokens in turn, four to a batch: sorted among sixteen, one batch in four mixes."""
     examples = [{"input_ids": [place] * (10, 100)[place % 2]} for place in range(64)]
-    first, again, other = (tuning.one_pass(examples, 4, seed) for seed in (1, 1, 2))
+    first, again, other = (supervised.one_pass(examples, 4, seed) for seed in (1, 1, 2))
     for order in (first, other):
         assert sorted(row["input_ids"][0] for row in order) == list(range(64))
         batches = [{len(row["input_ids"]) for row in order[start : start + 4]} for start in range(0, 64, 4)]
@@ -123,7 +124,7 @@ def test_the_folder_of_an_interrupted_run_belongs_to_these_data_and_settings(bas
         (tmp_path / f"{part}.jsonl").write_text(part)
 
     def name(tokens: int = 30, seed: int = 1) -> str:
-        return tuning.fingerprint(base, tmp_path, P, tokens, seed, CPU)
+        return supervised.fingerprint(base, tmp_path, P, tokens, seed, CPU)
 
     usual = name()
     assert name() == usual

@@ -7,7 +7,7 @@ numpy 1.26.4, pyarrow 18.1.0:
     python3 -m venv trl-env
     trl-env/bin/pip install torch==2.13.0 trl==0.11.4 transformers==4.46.3 peft==0.13.2 accelerate==1.1.1 \
         datasets==3.1.0 numpy==1.26.4 pyarrow==18.1.0 rich
-    trl-env/bin/python tests/golden/make_trl_golden.py
+    trl-env/bin/python tests/ppo/golden/make_trl_golden.py
 
 TRL's methods run unchanged, but unbound: on a stand-in with the two attributes they read, a real PPOConfig as `config`
 and a real AdaptiveKLController as `kl_ctl`, so that no model is needed. Padding is filled with numbers like all others:
