@@ -10,8 +10,9 @@ import pytest
 from imports import ROOT
 from ruamel.yaml import YAML
 
-from detox import params, pins, profiles, sources
+from detox import params, profiles
 from detox.errors import InputError
+from detox.sources import local, pins
 
 NAMES = sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
 REPOSITORIES = json.loads((ROOT / "tests" / "layouts" / "repositories.json").read_text())
@@ -143,7 +144,7 @@ def test_the_sources_of_the_committed_params_are_what_their_pins_say(monkeypatch
     found = params.sources()
     monkeypatch.chdir(ROOT)
     for source in found.values():
-        assert sources.local(source) == Path(source.path)
+        assert local.path(source) == Path(source.path)
 
 
 def own_corpus() -> None:
