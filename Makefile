@@ -15,7 +15,7 @@ help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: $(READY) ## Run what has changed of the pipeline, then show toxicity before and after
-	@$(IN_VENV) python -m detox.torn
+	@$(IN_VENV) python -m detox.sharing.repair
 	@$(IN_VENV) python -m dvc repro
 	@cat metrics/headline.md
 	@echo "The report is metrics/report.html"
@@ -24,27 +24,27 @@ profile: $(READY) ## Write profiles/$(P).yaml into params.yaml: make profile P=f
 	@$(IN_VENV) python -m detox.profiles $(P)
 
 pin: $(READY) ## Pin every source of params.yaml that has no revision or sha256 yet
-	@$(IN_VENV) python -m detox.pins
+	@$(IN_VENV) python -m detox.sources.pins
 
 # Seconds in which nothing moves before a transfer gives up.
 LIMIT ?= 60
 push: $(READY) ## Upload what dvc.lock names to the S3 remote, checked: make push LIMIT=600 on a slow line
-	@$(IN_VENV) python -m detox.remote push --limit $(LIMIT)
+	@$(IN_VENV) python -m detox.sharing.remote push --limit $(LIMIT)
 
 pull: $(READY) ## Fetch what dvc.lock names from the S3 remote, checked
-	@$(IN_VENV) python -m detox.remote pull --limit $(LIMIT)
+	@$(IN_VENV) python -m detox.sharing.remote pull --limit $(LIMIT)
 
 verify-remote: $(READY) ## Pull the last commit's data into a fresh clone and compare all of it
-	@$(IN_VENV) python -m detox.remote verify --limit $(LIMIT)
+	@$(IN_VENV) python -m detox.sharing.remote verify --limit $(LIMIT)
 
 seeds: $(READY) ## Train and evaluate with five seeds beside the workspace (a quarter of an hour): metrics/seeds.json
-	@$(IN_VENV) python -m benchmarks.seeds
+	@$(IN_VENV) python -m stages.seeds
 
 leaderboard: $(READY) ## Compare the experiments that have run on the last commit
-	@$(IN_VENV) python -m detox.leaderboard
+	@$(IN_VENV) python -m detox.reporting.leaderboard
 
 readme: $(READY) ## Write the README's results from metrics/, and what its commands print
-	@$(IN_VENV) python -m benchmarks.readme
+	@$(IN_VENV) python -m docs.readme
 
 # A file of tests is one process's, so that it makes its models once; one thread each, since the processes share the cores.
 PYTEST := OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
@@ -56,7 +56,7 @@ test-slow: $(READY) ## Run the slow tests: a real S3 server, several processes
 
 N ?= 10
 soak: $(READY) ## Kill stages of a small pipeline N times at random and finish it: make soak N=100
-	@$(IN_VENV) python tests/soak.py $(N)
+	@$(IN_VENV) python tests/support/soak.py $(N)
 
 lint: $(READY) ## Check style and types
 	@$(IN_VENV) python -m ruff check

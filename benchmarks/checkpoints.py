@@ -19,12 +19,18 @@ from typing import ParamSpec, TypeVar
 
 from tqdm import trange
 
-from detox import adapters, checkpoints, dialogues, heap, memory, params, prompts, sources, summaries, trainer
+from detox import params
+from detox.corpus import dialogues
 from detox.errors import InputError
-from detox.policy import POLICY, Policy
-from detox.rewards import Classifier
-from detox.train_state import TrainState
-from detox.train_stats import StepStats
+from detox.generation import summaries
+from detox.model import adapters, prompts
+from detox.model.classifier import Classifier
+from detox.model.policy import POLICY, Policy
+from detox.ppo import trainer
+from detox.ppo.state import TrainState
+from detox.ppo.stats import StepStats
+from detox.runtime import allocator, checkpoints, memory
+from detox.sources import local
 from stages import yield_while_waiting
 
 PREPARED, ADAPTER = Path("data/prepared"), Path("models/adapter")
@@ -57,7 +63,7 @@ class Stopwatch:
 def training(kept: Stopwatch, folder: Path) -> float:
     """Seconds of PPO up to its first checkpoint, which is written into `folder`."""
     model, p = params.load(params.Model), params.load(params.Ppo)
-    base = sources.local(model.source)
+    base = local.path(model.source)
     policy, tokenizer = Policy(base, ADAPTER), prompts.tokenizer(base)
     reward = Classifier(params.load(params.Classifier, section="reward"))
     texts = [dialogue.text for dialogue in dialogues.load(PREPARED / "train.jsonl")]
@@ -80,7 +86,7 @@ def training(kept: Stopwatch, folder: Path) -> float:
 def summarising(kept: Stopwatch, folder: Path) -> float:
     """Seconds of decoding up to its first checkpoint, which is written into `folder`."""
     model, p = params.load(params.Model), params.load(params.Summarize)
-    base = sources.local(model.source)
+    base = local.path(model.source)
     policy, tokenizer = Policy(base, ADAPTER), prompts.tokenizer(base)
     keys = [None, *summaries.keys(SEED, summaries.SAMPLES, p.samples)]
     test = dialogues.load(PREPARED / "test.jsonl")
@@ -111,7 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.checkpoints", description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="of each kind of work (default: 5)")
     runs = parser.parse_args().runs
-    heap.keep_freed()
+    allocator.keep_freed()
     yield_while_waiting()
     for work in (training, summarising):
         try:

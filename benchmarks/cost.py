@@ -15,7 +15,7 @@ from benchmarks.parts import PRODUCTS
 from benchmarks.rounds import middle
 from benchmarks.tables import markdown
 from detox import params
-from detox.tuning import EVALUATIONS
+from detox.tuning.supervised import EVALUATIONS
 
 FIGURES, RESULTS = Path("benchmarks/full_size.json"), Path("benchmarks/results.json")
 PROFILE = Path("profiles/flan-t5-base.yaml")

@@ -64,7 +64,7 @@ def make_project(project: Path, tokenizer: Path, dialogues: Path, counts: Counts
     (project / "profiles" / "full-size.yaml").write_text(json.dumps(overlay(dialogues, counts)), encoding="utf-8")
     told = [f"--tokenizer={tokenizer}", f"--width={sizes.width}", f"--layers={sizes.layers}"]
     rounds.printed([sys.executable, "-m", "benchmarks.full_size_models", str(project / "models"), *told])
-    for module in (["detox.profiles", "flan-t5-base"], ["detox.profiles", "full-size"], ["detox.pins"]):
+    for module in (["detox.profiles", "flan-t5-base"], ["detox.profiles", "full-size"], ["detox.sources.pins"]):
         usage.run([sys.executable, "-m", *module], project)
 
 

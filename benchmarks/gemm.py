@@ -12,7 +12,7 @@ from itertools import cycle
 import torch
 from torch import Tensor
 
-from detox import linear
+from detox.model import linear
 
 ROWS, WIDTH, HIDDEN, WEIGHTS = 700, 768, 2048, 48
 

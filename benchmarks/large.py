@@ -15,8 +15,9 @@ from random import Random
 
 from benchmarks import rounds, usage
 from benchmarks.rounds import Figures
-from detox import files, sources
+from detox import files
 from detox.errors import InputError
+from detox.sources import local
 
 HERE = Path(__file__).parent
 SIZES = [1_000, 10_000, 100_000, 1_000_000]
@@ -45,7 +46,7 @@ def rows(count: int) -> Iterator[dict[str, str]]:
 def project(folder: Path, count: int) -> Path:
     """A folder with params.yaml and so many dialogues; returns their file."""
     files.write_jsonl(source := folder / "source.jsonl", rows(count))
-    pinned = {"path": source.name, "sha256": sources.digest(source)}
+    pinned = {"path": source.name, "sha256": local.digest(source)}
     (folder / "params.yaml").write_text(json.dumps({"prepare": {"source": pinned, **LIMITS}}), encoding="utf-8")
     return source
 
@@ -53,7 +54,7 @@ def project(folder: Path, count: int) -> Path:
 def run(folder: Path) -> Figures:
     """What the stage takes, and the sha256 of what it writes. Raises InputError if it fails."""
     taken = usage.run([sys.executable, "-m", "stages.prepare"], folder)
-    return {**taken, "sha256": sources.digest(folder / "data")}
+    return {**taken, "sha256": local.digest(folder / "data")}
 
 
 def measure(count: int, repeated: int) -> Figures:

@@ -9,17 +9,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.evaluate_toxicity import Toxicity
-from detox import heap, params, sources
-from detox.rewards import Classifier
+from detox import params
+from detox.model.classifier import Classifier
+from detox.runtime import allocator
+from detox.sources import local
 
 Scorer = Callable[[list[str]], list[float]]
 
 
 def ours(classifier: Path) -> Scorer:
     """That of the pipeline, in batches as params.yaml has them."""
-    heap.keep_freed()
+    allocator.keep_freed()
     p = params.load(params.Classifier, section="reward")
-    source = params.Source(path=str(classifier), sha256=sources.digest(classifier))
+    source = params.Source(path=str(classifier), sha256=local.digest(classifier))
     scorer = Classifier(params.Classifier(source=source, toxic_label="hate", batch_size=p.batch_size))
     return lambda texts: scorer.toxicity(texts).tolist()
 

@@ -21,7 +21,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from detox.prompts import prompt
+from detox.model.prompts import prompt
 
 VOCABULARY = 32_128
 SPECIAL = ["<pad>", "</s>", "<unk>"]

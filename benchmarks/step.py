@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer
 
-from detox import heap, launcher, params, ranks, trainer
-from detox.policy import Policy
-from detox.rewards import Classifier
-from detox.train_stats import StepStats
+from detox import params
+from detox.model.classifier import Classifier
+from detox.model.policy import Policy
+from detox.ppo import trainer
+from detox.ppo.stats import StepStats
+from detox.runtime import allocator, launcher, ranks
 
 SIZES = {
     "episodes": 16,
@@ -59,7 +61,7 @@ def prepared(
     base: Path, adapter: Path, texts: Path, steps: int, warm_up: int, processes: int = 1, **sizes: int
 ) -> Iterator[StepStats]:
     """The steps, of which those of the warm-up have been taken; no dialogue is sampled in two of them."""
-    heap.keep_freed()
+    allocator.keep_freed()
     p = settings(steps=warm_up + steps, **sizes)
     dialogues = json.loads(texts.read_text(encoding="utf-8"))["dialogues"]
     different = dialogues[: p.steps * p.batch_size // p.samples_per_prompt]

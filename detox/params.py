@@ -60,7 +60,7 @@ class Source:
 
     `origin` is null for files of one's own, `hf://owner/name` or `hf://datasets/owner/name` for a repository of the
     Hugging Face hub, pinned by its `revision`; everything else is pinned by `sha256` (of one file, or of the manifest
-    of a folder: detox.sources.digest). `train` is an adapter that is tuned here, on the dialogues at `path`.
+    of a folder: detox.sources.local.digest). `train` is an adapter that is tuned here, on the dialogues at `path`.
     """
 
     path: Text

@@ -15,7 +15,8 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from detox import adapters, files
+from detox import files
+from detox.model import adapters
 from miniature import classifiers, corpus, language_models
 from miniature.grammar import insults
 from miniature.pretraining import SEEN

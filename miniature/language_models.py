@@ -13,7 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import Adafactor, PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
-from detox.prompts import prompt
+from detox.model.prompts import prompt
 from miniature.corpus import annotate
 from miniature.pretraining import SENTINELS, Example, blurred, example, scene
 

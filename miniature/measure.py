@@ -12,11 +12,12 @@ from random import Random
 import torch
 from transformers import AutoTokenizer, T5ForConditionalGeneration
 
-from detox import files, params, prompts
-from detox.policy import Policy
-from detox.ppo import kl_k1
-from detox.rewards import Classifier
-from detox.sampling import seed_of
+from detox import files, params
+from detox.model import prompts
+from detox.model.classifier import Classifier
+from detox.model.policy import Policy
+from detox.model.sampling import seed_of
+from detox.ppo.losses import kl_k1
 from miniature import build, classifiers
 
 HELD_OUT, DIALOGUES = 2000, 256

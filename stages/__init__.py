@@ -7,9 +7,9 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from detox import heap, launcher
 from detox.errors import InputError
-from detox.launcher import Main
+from detox.runtime import allocator, launcher
+from detox.runtime.launcher import Main
 
 
 def yield_while_waiting() -> None:
@@ -45,7 +45,7 @@ def _run(main: Main, start: Callable[[str, Main], None]) -> None:
     stage = Path(str(module.__file__)).stem
     command, formatter = f"python -m stages.{stage}", argparse.RawDescriptionHelpFormatter
     argparse.ArgumentParser(command, description=module.__doc__, formatter_class=formatter).parse_args()
-    heap.keep_freed()
+    allocator.keep_freed()
     yield_while_waiting()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what libraries tell developers; PYTHONWARNINGS=default shows it

@@ -26,37 +26,41 @@ PREPARED, SUMMARIES, RIVALS, METRICS = (
 
 
 def main() -> None:
-    from detox import claims, devices, dialogues, evaluation, files, metrics, params, ranks, sources, systems
-    from detox.rewards import Classifier
+    from detox import files, params
+    from detox.corpus import dialogues
+    from detox.evaluation import claims, comparison, metrics, rivals
+    from detox.model.classifier import Classifier
+    from detox.runtime import devices, ranks
+    from detox.sources import local
 
     p, seed, device = params.load(params.Evaluate), params.seed(), devices.chosen()
     test, train = (dialogues.load(PREPARED / f"{part}.jsonl") for part in ("test", "train"))
-    facts = evaluation.read_facts(sources.local(params.load(params.Prepare).source) / "facts.jsonl", test)
-    summaries = {name: evaluation.read_summaries(SUMMARIES / f"{name}.jsonl", test) for name in evaluation.POLICIES}
-    rivals = systems.read(RIVALS)
+    facts = comparison.read_facts(local.path(params.load(params.Prepare).source) / "facts.jsonl", test)
+    summaries = {name: comparison.read_summaries(SUMMARIES / f"{name}.jsonl", test) for name in comparison.POLICIES}
+    written = rivals.read(RIVALS)
     stress = [str(row.get("id")) for row in files.read_jsonl(SUMMARIES / "stress.jsonl")]
-    judges = {name: params.load(params.Classifier, section=name) for name in evaluation.SCORERS}
+    judges = {name: params.load(params.Classifier, section=name) for name in comparison.SCORERS}
     classifiers = {name: Classifier(judge, device) for name, judge in judges.items()}
     scorers = {name: partial(ranks.shared_out, classifier.toxicity) for name, classifier in classifiers.items()}
-    calm = evaluation.civil(test, scorers["judge"], p.toxic_threshold)
-    slices = evaluation.slices_of(test, {dialogue.group for dialogue in train}, stress, calm)
+    calm = comparison.civil(test, scorers["judge"], p.toxic_threshold)
+    slices = comparison.slices_of(test, {dialogue.group for dialogue in train}, stress, calm)
     groups = [dialogue.group for dialogue in test]
     scores = {
         policy: metrics.score(test, [row["summary"] for row in rows], [row["samples"] for row in rows], scorers, facts)
         for policy, rows in summaries.items()
     }
-    result = {name: evaluation.compare_slice(name, mask, groups, scores, p, seed) for name, mask in slices.items()}
+    result = {name: comparison.compare_slice(name, mask, groups, scores, p, seed) for name, mask in slices.items()}
     family = claims.family(result, groups, scores["sft"], scores["ppo"], p, seed)
-    beside, a_a = systems.compare(test, rivals, summaries, scorers, facts, p, seed)
+    beside, a_a = rivals.compare(test, written, summaries, scorers, facts, p, seed)
     if ranks.rank() == 0:
         files.write_metrics(METRICS / "evaluate.json", result)
-        files.write_metrics(METRICS / "headline.json", evaluation.headline(result))
+        files.write_metrics(METRICS / "headline.json", comparison.headline(result))
         files.write_metrics(METRICS / "claims.json", {"family": family, "a_a": a_a})
         files.write_metrics(METRICS / "rivals.json", beside)
-        files.write_csv(METRICS / "tradeoff.csv", systems.tradeoff(beside["systems"]))
-        files.write_csv(METRICS / "progress.csv", systems.progress(beside["systems"]))
-        files.write_csv(METRICS / "toxicity.csv", evaluation.toxicity_table(result))
-        files.write_jsonl(Path("data/scores.jsonl"), evaluation.score_rows(test, slices, scores))
+        files.write_csv(METRICS / "tradeoff.csv", rivals.tradeoff(beside["systems"]))
+        files.write_csv(METRICS / "progress.csv", rivals.progress(beside["systems"]))
+        files.write_csv(METRICS / "toxicity.csv", comparison.toxicity_table(result))
+        files.write_jsonl(Path("data/scores.jsonl"), comparison.score_rows(test, slices, scores))
 
 
 if __name__ == "__main__":

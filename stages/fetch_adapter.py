@@ -14,20 +14,26 @@ RESUME = Path(os.environ.get("DVC_ROOT", ".")) / ".resume" / "fetch_adapter"
 
 
 def main() -> None:
-    from detox import adapters, files, params, sources
+    from detox import files, params
+    from detox.model import adapters
+    from detox.sources import local
 
     p, model, seed = params.load(params.Adapter), params.load(params.Model), params.seed()
-    base, source = sources.local(model.source), sources.local(p.source)
+    base, source = local.path(model.source), local.path(p.source)
     metrics = {}
     if p.tuning is not None and p.source.origin == params.TRAIN:
         # Only here, because it takes seconds.
-        from detox import devices, dialogues, tuning
+        from detox.corpus import dialogues
+        from detox.runtime import devices
+        from detox.tuning import supervised
 
         device = devices.chosen()
-        interrupted = RESUME / tuning.fingerprint(base, source, p.tuning, model.max_prompt_tokens, seed, device)
+        interrupted = RESUME / supervised.fingerprint(base, source, p.tuning, model.max_prompt_tokens, seed, device)
         train, dev = (dialogues.load(source / f"{part}.jsonl") for part in ("train", "dev"))
         source = interrupted / "adapter"
-        metrics = tuning.tune(base, train, dev, p.tuning, model.max_prompt_tokens, seed, device, interrupted, source)
+        metrics = supervised.tune(
+            base, train, dev, p.tuning, model.max_prompt_tokens, seed, device, interrupted, source
+        )
     adapters.check(source, base)
     with files.atomic(Path("models/adapter")) as folder:
         adapters.copy(source, folder)

@@ -10,16 +10,17 @@ from stages import run
 
 
 def main() -> None:
-    from detox import files, params, sources
+    from detox import files, params
+    from detox.sources import local
 
     wanted = {source.path: source for source in params.sources().values() if source.remote}
     for source in wanted.values():
-        sources.check_pinned(source)  # all of them, before hours of downloading
+        local.check_pinned(source)  # all of them, before hours of downloading
     with files.atomic(Path(params.DOWNLOADS)) as folder:
         folder.mkdir()
         for path, source in wanted.items():
             # Only here, because it takes seconds and most runs download nothing.
-            from detox import downloads
+            from detox.sources import downloads
 
             downloads.fetch(source, folder / Path(path).name)
 

@@ -6,7 +6,9 @@ Writes  data/prepared/{train,dev,test}.jsonl, metrics/prepare.json.
 
 from pathlib import Path
 
-from detox import cleaning, files, params, sources
+from detox import files, params
+from detox.corpus import cleaning
+from detox.sources import local
 from stages import run
 
 PREPARED = Path("data/prepared")
@@ -16,7 +18,7 @@ METRICS = Path("metrics/prepare.json")
 def main() -> None:
     """Read, clean, split, write."""
     p = params.load(params.Prepare)
-    sources.local(p.source)
+    local.path(p.source)
     with files.atomic(PREPARED) as folder:
         metrics = cleaning.prepare(p, folder)
     files.write_metrics(METRICS, metrics)

@@ -21,23 +21,24 @@ HASHED = (Path("params.yaml"), PREPARED / "test.jsonl", POLICY / "adapter_model.
 def main() -> None:
     import pandas
 
-    from detox import cards, figures, files, report, tables
+    from detox import files
+    from detox.reporting import cards, figures, page, tables
 
     frame = tables.table(files.read_metrics(METRICS / "evaluate.json"))
     scores, test = files.read_jsonl(Path("data/scores.jsonl")), files.read_jsonl(PREPARED / "test.jsonl")
     before, after = (files.read_jsonl(SUMMARIES / f"{name}.jsonl") for name in ("sft", "ppo"))
     curves = {name: pandas.read_csv(METRICS / f"{name}.csv") for name in ("train", "tradeoff", "progress")}
-    page = report.render(
+    html = page.render(
         frame,
         figures.draw(curves["train"], scores, curves["tradeoff"], curves["progress"]),
-        report.choose_examples(scores, test, before, after),
+        page.choose_examples(scores, test, before, after),
         {name: files.read_metrics(METRICS / f"{name}.json") for name in ("prepare", "train", "claims", "rivals")},
-        report.sha256s(HASHED),
+        page.sha256s(HASHED),
     )
     base = files.read_metrics(POLICY / "adapter_config.json").get("base_model_name_or_path")
     card = cards.render(frame, base or "base")
     with files.atomic(METRICS / "report.html") as path:
-        path.write_text(page, encoding="utf-8", newline="\n")
+        path.write_text(html, encoding="utf-8", newline="\n")
     with files.atomic(METRICS / "headline.md") as path:
         path.write_text(tables.headline(frame), encoding="utf-8", newline="\n")
     with files.atomic(Path("models/release")) as folder:

@@ -14,19 +14,24 @@ from stages import note_cut, run_in_ranks
 if TYPE_CHECKING:
     import torch
 
-    from detox import checkpoints, params
-    from detox.dialogues import Dialogue
+    from detox import params
+    from detox.corpus.dialogues import Dialogue
+    from detox.runtime import checkpoints
 
 TEST, ADAPTERS = Path("data/prepared/test.jsonl"), {"sft": Path("models/adapter"), "ppo": Path("models/ppo")}
 
 
 def main() -> None:
-    from detox import checkpoints, devices, dialogues, params, ranks, sources, summaries
-    from detox.rewards import Classifier
+    from detox import params
+    from detox.corpus import dialogues
+    from detox.generation import summaries
+    from detox.model.classifier import Classifier
+    from detox.runtime import checkpoints, devices, ranks
+    from detox.sources import local
 
     p, model, seed = params.load(params.Summarize), params.load(params.Model), params.seed()
     judged, device = params.load(params.Classifier, section="reward"), devices.chosen()
-    inputs = [TEST, *ADAPTERS.values(), sources.local(model.source), sources.local(judged.source)]
+    inputs = [TEST, *ADAPTERS.values(), local.path(model.source), local.path(judged.source)]
     test, reward = dialogues.load(TEST), Classifier(judged, device)
     settings = [seed, model, judged, p, devices.name(device)]
     with checkpoints.resumable("summarize", settings, inputs, p.checkpoint_every) as unfinished:
@@ -49,11 +54,13 @@ def draw(
     unfinished: "checkpoints.Run",
 ) -> dict[str, list[list[str]]]:
     """Of each policy and dialogue the greedy summary, the samples and, before PPO, those that decide what is hard."""
-    from detox import prompts, sources, summaries
-    from detox.checkpoints import State
-    from detox.policy import Policy
+    from detox.generation import summaries
+    from detox.model import prompts
+    from detox.model.policy import Policy
+    from detox.runtime.checkpoints import State
+    from detox.sources import local
 
-    base = sources.local(model.source)
+    base = local.path(model.source)
     tokenizer, texts = prompts.tokenizer(base), [dialogue.text for dialogue in test]
     note_cut(prompts.count_cut(tokenizer, texts, model.max_prompt_tokens), len(texts), model.max_prompt_tokens)
     before = [None, *summaries.keys(seed, summaries.SAMPLES, p.samples)]

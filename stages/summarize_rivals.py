@@ -15,11 +15,16 @@ ADAPTER, PPO, SNAPSHOTS = Path("models/adapter"), Path("models/ppo"), Path("mode
 
 
 def main() -> None:
-    from detox import devices, dialogues, files, params, prompts, ranks, rivals, sources
-    from detox.policy import Policy
+    from detox import files, params
+    from detox.corpus import dialogues
+    from detox.generation import rivals
+    from detox.model import prompts
+    from detox.model.policy import Policy
+    from detox.runtime import devices, ranks
+    from detox.sources import local
 
     p, model = params.load(params.Rivals), params.load(params.Model)
-    base = sources.local(model.source)
+    base = local.path(model.source)
     chosen = rivals.choose(dialogues.load(Path("data/prepared/test.jsonl")), p.dialogues)
     systems = rivals.adapter_systems(ADAPTER, PPO, SNAPSHOTS, p.scales)
     rows_of = rivals.draw(

@@ -11,8 +11,8 @@ from stages import note_cut, run_in_ranks
 
 if TYPE_CHECKING:
     from detox import params
-    from detox.policy import Policy
-    from detox.train_state import TrainState
+    from detox.model.policy import Policy
+    from detox.ppo.state import TrainState
 
 TRAIN, ADAPTER = Path("data/prepared/train.jsonl"), Path("models/adapter")
 
@@ -20,30 +20,23 @@ TRAIN, ADAPTER = Path("data/prepared/train.jsonl"), Path("models/adapter")
 def main() -> None:
     from tqdm import tqdm
 
-    from detox import (
-        adapters,
-        checkpoints,
-        devices,
-        dialogues,
-        divergence,
-        memory,
-        params,
-        prompts,
-        ranks,
-        sources,
-        trainer,
-    )
-    from detox.policy import POLICY, Policy
-    from detox.rewards import Classifier
-    from detox.train_state import TrainState
+    from detox import params
+    from detox.corpus import dialogues
+    from detox.model import adapters, prompts
+    from detox.model.classifier import Classifier
+    from detox.model.policy import POLICY, Policy
+    from detox.ppo import divergence, trainer
+    from detox.ppo.state import TrainState
+    from detox.runtime import checkpoints, devices, memory, ranks
+    from detox.sources import local
 
     p, model, seed, device = params.load(params.Ppo), params.load(params.Model), params.seed(), devices.chosen()
     model.check_micro_batch(p)
-    base, judged = sources.local(model.source), params.load(params.Classifier, section="reward")
+    base, judged = local.path(model.source), params.load(params.Classifier, section="reward")
     policy, reward = Policy(base, ADAPTER, model.dtype, device), Classifier(judged, device)
     tokenizer, texts = prompts.tokenizer(base), [dialogue.text for dialogue in dialogues.load(TRAIN)]
     note_cut(cut := prompts.count_cut(tokenizer, texts, model.max_prompt_tokens), len(texts), model.max_prompt_tokens)
-    state, inputs = TrainState(policy, p), [TRAIN, ADAPTER, base, sources.local(judged.source)]
+    state, inputs = TrainState(policy, p), [TRAIN, ADAPTER, base, local.path(judged.source)]
     with checkpoints.resumable(
         "train_ppo", [seed, model, judged, p, devices.name(device)], inputs, p.checkpoint_every
     ) as unfinished:
@@ -69,10 +62,12 @@ def publish(policy: "Policy", state: "TrainState", p: "params.Ppo", cut: int) ->
     """All that the stage writes."""
     import pandas
 
-    from detox import adapters, files, train_stats
+    from detox import files
+    from detox.model import adapters
+    from detox.ppo import stats
 
     # First, because a run that diverged has numbers which are refused: then the earlier adapter stays.
-    summary = policy.sizes() | train_stats.summary(state.rows, p.batch_size) | {"prompts_cut": cut}
+    summary = policy.sizes() | stats.summary(state.rows, p.batch_size) | {"prompts_cut": cut}
     files.write_metrics(Path("metrics/train.json"), summary, exact=("kl_first", "ratio_error_first"))
     files.write_csv(Path("metrics/train.csv"), pandas.DataFrame(state.rows).drop(columns="ratio_error"))
     with files.atomic(Path("models/snapshots")) as folder:

@@ -1,5 +1,6 @@
 """Profiles fit params.yaml, leave its comments alone and come back; `make pin` writes into both."""
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,11 +10,12 @@ import pytest
 from imports import ROOT
 from ruamel.yaml import YAML
 
-from detox import params, pins, profiles, sources
+from detox import params, profiles
 from detox.errors import InputError
+from detox.sources import local, pins
 
 NAMES = sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
-UNPINNED = {"hf://datasets/knkarthick/dialogsum", "hf://facebook/roberta-hate-speech-dynabench-r4-target"}
+REPOSITORIES = json.loads((ROOT / "tests" / "layouts" / "repositories.json").read_text())
 
 
 @pytest.fixture(autouse=True)
@@ -97,10 +99,10 @@ def test_every_value_of_a_profile_says_where_it_comes_from_but_for_what_is_null_
 
 
 @pytest.mark.parametrize("name", ["flan-t5-base", "lab"])
-def test_every_repository_is_pinned_or_waits_for_make_pin(name: str) -> None:
+def test_every_repository_is_pinned_to_the_commit_whose_files_are_known(name: str) -> None:
     profiles.apply(name)
-    waiting = {source.origin for source in params.sources().values() if source.hub and source.revision is None}
-    assert waiting <= UNPINNED
+    found = {section: (source.origin, source.revision) for section, source in params.sources().items()}
+    assert found == {section: (facts["origin"], facts["revision"]) for section, facts in REPOSITORIES.items()}
 
 
 def test_the_lab_has_the_notebooks_settings() -> None:
@@ -142,7 +144,7 @@ def test_the_sources_of_the_committed_params_are_what_their_pins_say(monkeypatch
     found = params.sources()
     monkeypatch.chdir(ROOT)
     for source in found.values():
-        assert sources.local(source) == Path(source.path)
+        assert local.path(source) == Path(source.path)
 
 
 def own_corpus() -> None:

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from settings import COMPLETE
 
-from detox import adapters, cleaning, corpora, files, params
+from detox import files, params
+from detox.corpus import cleaning, reader
 from detox.errors import InputError
+from detox.model import adapters
 
 pytest_plugins = ["models"]
 pytestmark = pytest.mark.slow
@@ -87,7 +89,7 @@ def test_a_corpus_in_which_bytes_have_changed_is_read_or_refused(
 ) -> None:
     path = folder / "rows.jsonl"
     path.write_bytes(GOOD[:place] + put + GOOD[place + length :])
-    rows = outcome(lambda: list(corpora.read_source(path)), path)
+    rows = outcome(lambda: list(reader.read_source(path)), path)
     for row in rows or []:
         assert row["id"].strip()
         assert row["references"] or not row["text"].strip()
@@ -103,9 +105,9 @@ def test_jsonl_and_csv_of_any_texts_are_the_same_corpus(folder: Path, texts: lis
         writer = csv.DictWriter(file, ["id", "dialogue", "summary"])
         writer.writeheader()
         writer.writerows(rows)
-    read = list(corpora.read_source(folder / "rows.jsonl"))
+    read = list(reader.read_source(folder / "rows.jsonl"))
     assert [(row["text"], row["references"][0]) for row in read] == texts
-    assert list(corpora.read_source(folder / "rows.csv")) == read
+    assert list(reader.read_source(folder / "rows.csv")) == read
 
 
 @thorough

@@ -1,0 +1,11 @@
+"""Measures, statistics and claims: how good summaries are, and whether they have changed.
+
+metrics.py     ROUGE, toxicity and diversity of summaries; all measures together
+quality.py     soundness and faithfulness of one summary
+statistics.py  paired tests and intervals over clusters of dialogues
+comparison.py  slices, and the change in each
+claims.py      the headline claims, tested as a family
+rivals.py      PPO beside its rivals
+
+It never knows how a summary was made; a scorer of toxicity is a function to it.
+"""

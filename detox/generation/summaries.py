@@ -1,0 +1,94 @@
+"""Dialogues → summaries: the most probable one, and draws at temperature 1; and which dialogues are hard."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from tqdm import tqdm
+from transformers import LogitsProcessor, PreTrainedTokenizerBase
+
+from detox.corpus.dialogues import Dialogue
+from detox.model import prompts
+from detox.model.policy import Policy
+from detox.model.sampling import seed_of
+from detox.runtime import memory, ranks
+
+SAMPLES, STRESS_SAMPLES = 3, 4  # what a seed is for: beside trainer.py's kinds
+
+
+def draw(
+    policy: Policy,
+    tokenizer: PreTrainedTokenizerBase,
+    dialogues: Sequence[str],
+    keys: Sequence[tuple[int, ...] | None],
+    constraint: LogitsProcessor | None = None,
+    /,
+    *,
+    batch_size: int,
+    max_prompt_tokens: int,
+    max_new_tokens: int,
+    done: Mapping[int, list[str]],
+) -> Iterator[dict[int, list[str]]]:
+    """One summary of each dialogue for each key: of dialogue i a sample that depends on (key, i) alone.
+
+    For None it is the most probable summary, token by token. All summaries of a dialogue share its encoding. Yields
+    batches, summaries by the dialogue's number, without those that are in `done` already. Ranks share each batch, so
+    that a run which goes on in more or fewer of them has the same batches. Where memory runs out it goes on with fewer
+    dialogues at once; raises InputError if a single one does not fit.
+    """
+
+    def summarised(rows: list[int]) -> dict[int, list[str]]:
+        texts = [prompts.prompt(dialogues[row]) for row in rows]
+        seeds = [None if key is None else seed_of(*key, row) for row in rows for key in keys]
+        encoded = prompts.encode(tokenizer, texts, max_prompt_tokens, policy.device)
+        sample = policy.sample(*encoded, seeds, max_new_tokens, constraint)
+        decoded = prompts.decode(tokenizer, sample.ids, sample.mask)
+        return {row: decoded[place * len(keys) : (place + 1) * len(keys)] for place, row in enumerate(rows)}
+
+    batches = by_length(dialogues, max(1, batch_size // len(keys)), f"{len(keys)} summaries each")
+    shares = (ranks.dealt(rows) for rows in batches if rows[0] not in done)
+    each = f"{len(keys)} summaries of one dialogue: lower summarize.max_new_tokens or model.max_prompt_tokens"
+    for drawn in memory.in_parts(summarised, shares, each):
+        yield united(drawn)
+
+
+def united(drawn: dict[int, list[str]]) -> dict[int, list[str]]:
+    """What all ranks have drawn, the same in each."""
+    parts = ranks.gathered(json.dumps(list(drawn.items())).encode())
+    return {row: texts for part in parts for row, texts in json.loads(part)}
+
+
+def in_order(batches: Iterable[Mapping[int, list[str]]]) -> list[list[str]]:
+    """The summaries of each dialogue, in the order of the dialogues."""
+    texts = {row: drawn for batch in batches for row, drawn in batch.items()}
+    return [texts[row] for row in sorted(texts)]
+
+
+def keys(seed: int, kind: int, count: int) -> list[tuple[int, ...]]:
+    """Of `count` draws of one kind."""
+    return [(seed, kind, number) for number in range(count)]
+
+
+def rows(
+    dialogues: Sequence[Dialogue], drawn: Sequence[Sequence[str]], samples: int
+) -> list[dict[str, str | list[str]]]:
+    """Lines of data/summaries/<policy>.jsonl: of each dialogue the most probable summary, then its samples."""
+    return [
+        {"id": dialogue.id, "group": dialogue.group, "summary": texts[0], "samples": list(texts[1 : 1 + samples])}
+        for dialogue, texts in zip(dialogues, drawn, strict=True)
+    ]
+
+
+def by_length(texts: Sequence[str], batch_size: int, title: str) -> Iterator[list[int]]:
+    """Batches of row numbers, texts of similar length together so that little is padding, under a progress bar."""
+    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+    for start in tqdm(range(0, len(order), batch_size), desc=title, unit="batch", mininterval=1):
+        yield order[start : start + batch_size]
+
+
+def most_toxic(
+    ids: Sequence[str], toxicity: Sequence[float], share: float, minimum: int
+) -> list[dict[str, str | float]]:
+    """The stress slice, `id` and `toxicity` a row: the max(minimum, share) most toxic dialogues, ties by id."""
+    count = min(len(ids), max(minimum, round(share * len(ids))))
+    ranked = sorted(zip(toxicity, ids, strict=True), key=lambda pair: (-pair[0], pair[1]))
+    return [{"id": dialogue_id, "toxicity": round(value, 6)} for value, dialogue_id in ranked[:count]]

@@ -1,0 +1,178 @@
+"""LoRA adapters on disk: adapter_config.json and adapter_model.safetensors, checked against the base they belong to.
+
+peft is given what was read here, and never the folder, of which it would read more.
+"""
+
+import copy as copying
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft.tuners.lora import LoraLayer
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as as_bytes
+from torch import Tensor, nn
+from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
+
+from detox.errors import InputError
+from detox.model import lora, pretrained
+from detox.sources import local
+
+CONFIG, WEIGHTS, LEGACY = lora.CONFIG, local.ADAPTER, "adapter_model.bin"
+FLOATS = (torch.float32, torch.float16, torch.bfloat16)
+Shapes = dict[str, tuple[int, ...]]
+
+
+class Adapter(NamedTuple):
+    """An adapter in memory, as its two files were when they were read."""
+
+    config: LoraConfig
+    weights: dict[str, Tensor]
+
+
+def check(adapter: Path, base: Path) -> None:
+    """Raises InputError unless the adapter is a plain LoRA for this base, of finite weights of the right shapes."""
+    load(adapter, base)
+
+
+def load(adapter: Path, base: Path) -> Adapter:
+    """The adapter, read once. Raises InputError unless it is a plain LoRA for this base, of finite weights of the right
+    shapes.
+    """
+    path = _weights_of(adapter)
+    found = Adapter(lora.config(adapter), _read(path))
+    held = {name: tuple(weight.shape) for name, weight in found.weights.items()}
+    skeleton = pretrained.skeleton(AutoModelForSeq2SeqLM, base)
+    try:
+        expected = shapes(found.config, skeleton)
+    except Exception as error:  # whatever a damaged or hostile configuration makes of it
+        reason = pretrained.first_sentence(error)
+        raise InputError(f"{adapter / CONFIG} does not fit the base {base}: {reason}: fetch another adapter") from error
+    for name in sorted(expected.keys() | held.keys()):
+        if expected.get(name) != held.get(name):
+            wanted, given = (_describe(each.get(name)) for each in (expected, held))
+            raise InputError(
+                f"{path} does not fit the base {base}: {name} should be {wanted}, is {given}: "
+                "fetch the adapter that was trained on this base"
+            )
+    _check_numbers(path, found.weights)
+    return found
+
+
+def shapes(config: LoraConfig, skeleton: PreTrainedModel) -> Shapes:
+    """What peft itself would save for this configuration on such a base; nothing is allocated."""
+    with torch.device("meta"):
+        model = get_peft_model(skeleton, copying.deepcopy(config))
+    return {name: tuple(weight.shape) for name, weight in _weights(model, "default").items()}
+
+
+def attached(model: PreTrainedModel | PeftModel, adapter: Adapter, name: str, trainable: bool = False) -> PeftModel:
+    """The model with one more adapter, of which the first is active."""
+    config = copying.deepcopy(adapter.config)
+    config.inference_mode = not trainable
+    if isinstance(model, PeftModel):
+        model.add_adapter(name, config)
+    else:
+        model = get_peft_model(model, config, adapter_name=name)
+    set_peft_model_state_dict(model, adapter.weights, adapter_name=name)
+    return model.eval()
+
+
+def describe(adapter: Path) -> dict[str, int]:
+    """Rank and number of weights of an adapter that has been checked."""
+    sizes = (weight.numel() for weight in _read(_weights_of(adapter)).values())
+    return {"rank": lora.config(adapter).r, "parameters": sum(sizes)}
+
+
+def copy(adapter: Path, folder: Path) -> None:
+    """The adapter's two files, and nothing else that lies beside them, into a new folder: weights as safetensors."""
+    folder.mkdir()
+    shutil.copyfile(adapter / CONFIG, folder / CONFIG)
+    if (path := _weights_of(adapter)).name == LEGACY:
+        local.convert(path, folder / WEIGHTS, str(path))
+    else:
+        shutil.copyfile(path, folder / WEIGHTS)
+
+
+def save(model: PeftModel, adapter_name: str, config_from: Path, folder: Path) -> None:
+    """The weights of one of the model's adapters, under the configuration of the adapter it started from."""
+    write(weights(model, adapter_name), config_from, folder)
+
+
+def weights(model: PeftModel, adapter_name: str) -> dict[str, Tensor]:
+    """A copy of one of the model's adapters, by the names that peft gives its weights in a file."""
+    return {name: weight.detach().clone().contiguous() for name, weight in _weights(model, adapter_name).items()}
+
+
+def write(tensors: dict[str, Tensor], config_from: Path, folder: Path) -> None:
+    """An adapter's two files: these weights, and the configuration of another adapter."""
+    folder.mkdir(exist_ok=True)
+    shutil.copyfile(config_from / CONFIG, folder / CONFIG)
+    (folder / WEIGHTS).write_bytes(as_bytes(tensors))
+
+
+@contextmanager
+def merged(model: nn.Module) -> Iterator[None]:
+    """Within the block the active adapter is added into the base's weights, which saves LoRA's own products.
+
+    The base's tensors are put aside and come back themselves: subtracting would leave them a little different.
+    """
+    layers = [module for module in model.modules() if isinstance(module, LoraLayer)]
+    weights = [layer.get_base_layer().weight.data for layer in layers]
+    try:
+        try:
+            for layer in layers:
+                layer.merge(safe_merge=True)  # safe: into a new tensor
+        except ValueError as error:
+            raise InputError(f"the adapter cannot be added to the base ({error}): fetch another adapter") from error
+        yield
+    finally:
+        for layer, weight in zip(layers, weights, strict=True):
+            layer.get_base_layer().weight.data = weight
+            layer.merged_adapters.clear()
+
+
+def _weights_of(adapter: Path) -> Path:
+    """The file of its weights: safetensors, or what torch saved if there is nothing else."""
+    if not (adapter / CONFIG).is_file():
+        raise InputError(f"{adapter / CONFIG} does not exist: check the source's path in params.yaml")
+    for name in (WEIGHTS, LEGACY):
+        if (adapter / name).is_file():
+            return adapter / name
+    raise InputError(f"{adapter / WEIGHTS} does not exist: check the source's path in params.yaml")
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if path.name == LEGACY:
+        return local.tensors(path, str(path))
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise InputError(f"{path} is not a safetensors file ({error}): fetch the adapter again") from error
+
+
+def _weights(model: PeftModel, adapter_name: str) -> dict[str, Tensor]:
+    # peft would ask the hub whether the base's vocabulary was resized; ours never is.
+    return get_peft_model_state_dict(model, adapter_name=adapter_name, save_embedding_layers=False)
+
+
+def _check_numbers(path: Path, weights: dict[str, Tensor]) -> None:
+    for name, weight in sorted(weights.items()):
+        if weight.dtype not in FLOATS:
+            known = ", ".join(map(_kind, FLOATS))
+            raise InputError(f"{path}: {name} is {_kind(weight.dtype)}, not one of {known}: fetch another adapter")
+        if not weight.isfinite().all():
+            raise InputError(f"{path}: {name} holds a number that is not finite: fetch another adapter")
+
+
+def _kind(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _describe(shape: tuple[int, ...] | None) -> str:
+    return "absent" if shape is None else " x ".join(map(str, shape)) or "a number"

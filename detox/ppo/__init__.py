@@ -1,0 +1,11 @@
+"""Proximal policy optimisation: from a reward to a better policy.
+
+losses.py      the mathematics, on tensors alone
+rollouts.py    prompts → episodes: what is sampled, scored and kept
+trainer.py     the loop over steps, and the update
+stats.py       what is told of a step
+state.py       what a run needs to go on
+divergence.py  when training has to stop
+
+It never knows the corpus, nor how summaries are judged in the end.
+"""

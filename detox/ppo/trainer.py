@@ -1,0 +1,180 @@
+"""The PPO loop: roll out, estimate advantages, update, adapt the KL coefficient; one StepStats a step.
+
+Where it departs from TRL 0.11.4's PPOTrainer: the reference is the starting adapter, the first token counts, there is
+no dropout, rollout log-probabilities come (in float32) from decoding itself, and losses are token sums over an
+optimiser batch.
+
+Several processes (detox.runtime.ranks) share the prompts of a rollout and the micro-batches of an update; each knows
+the whole rollout, and all take the same optimiser step on the sum of their gradients. So a step is what one process
+makes of it.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from detox import params
+from detox.errors import InputError
+from detox.model import distributions
+from detox.model.classifier import Classifier
+from detox.model.policy import Policy
+from detox.model.sampling import seed_of
+from detox.ppo import divergence, losses
+from detox.ppo.rollouts import Rollout, collect, united
+from detox.ppo.state import TrainState
+from detox.ppo.stats import StepStats, UpdateStats, step_stats
+from detox.runtime import allocator, ranks
+
+PROMPTS, EPISODES, MINI_BATCHES = 0, 1, 2  # what a seed is for: draws of different kinds never share one
+
+
+class Targets(NamedTuple):
+    """What an update strives for."""
+
+    advantages: Tensor  # [batch response], whitened over the rollout
+    returns: Tensor  # [batch response]
+    kl_price: float  # of a nat of distance from the reference, in units of `advantages`
+
+    def of(self, index: Tensor, width: int) -> "Targets":
+        """Those of some episodes, up to a number of tokens."""
+        return Targets(self.advantages[index, :width], self.returns[index, :width], self.kl_price)
+
+
+def batches(count: int, size: int, seed: int) -> Iterator[list[int]]:
+    """Endless batches of indices below `count`: one shuffled pass after the other, none skipped at the seam."""
+    order: list[int] = []
+    epoch = 0
+    while True:
+        while len(order) < size:
+            order += np.random.default_rng(seed_of(seed, PROMPTS, epoch)).permutation(count).tolist()
+            epoch += 1
+        batch, order = order[:size], order[size:]
+        yield batch
+
+
+def train(
+    policy: Policy,
+    reward: Classifier,
+    tokenizer: PreTrainedTokenizerBase,
+    dialogues: Sequence[str],
+    max_prompt_tokens: int,
+    p: params.Ppo,
+    seed: int,
+    state: TrainState | None = None,
+) -> Iterator[StepStats]:
+    """Trains the policy in place to `p.steps` steps, from the first or from where `state` stands, which it moves on.
+
+    Raises InputError if a rank would have no prompt, and Diverged.
+    """
+    check_ranks(p)
+    state, k = state or TrainState(policy, p), p.samples_per_prompt
+    todo = islice(batches(len(dialogues), p.batch_size // k, seed), state.step, p.steps)
+    for step, batch in enumerate(todo, start=state.step + 1):
+        ranks.meet(step)
+        allocator.give_back()
+        # 1. Sample k summaries of each dialogue and score them.
+        own = share([dialogues[i] for i in batch])
+        part = collect(
+            policy,
+            reward,
+            tokenizer,
+            [dialogues[batch[place]] for place in own],
+            seeds=[seed_of(seed, EPISODES, step, place * k + j) for place in own for j in range(k)],
+            micro_batch_size=p.micro_batch_size,
+            decode_batch_size=p.decode_batch_size,
+            max_prompt_tokens=max_prompt_tokens,
+            max_new_tokens=p.max_new_tokens,
+            score_clip=p.score_clip,
+            missing_eos_penalty=p.missing_eos_penalty,
+        )
+        rollout = united(part, own)
+        divergence.check_rollout(rollout, p.kl_limit)
+        mask = rollout.response_mask
+        # 2. Charge every token for the distance from the reference that it leads to.
+        rewards = losses.token_rewards(rollout.scores, rollout.kl, mask, state.kl_coef)
+        # 3. Estimate advantages and returns; the price of a nat is in the units of the whitened advantages.
+        advantages, returns = losses.gae(rewards, rollout.values, mask, p.gamma, p.lam)
+        targets = Targets(
+            losses.whiten(advantages, mask), returns, state.kl_coef / losses.spread(advantages, mask).item()
+        )
+        # 4. Update policy and value head on random mini-batches.
+        allocator.give_back()
+        stats = update(policy, state.optimizer, rollout, targets, p, (seed, MINI_BATCHES, step))
+        state.rows.append(row := step_stats(step, rollout, returns, state.kl_coef, stats))
+        # 5. Steer the KL coefficient towards the target.
+        state.kl_coef = losses.next_kl_coef(state.kl_coef, row.kl, p.kl_target, p.kl_horizon, p.batch_size)
+        yield row
+
+
+def check_ranks(p: params.Ppo) -> None:
+    """Raises InputError unless every rank has a prompt of a rollout."""
+    prompts = p.batch_size // p.samples_per_prompt
+    if ranks.size() > prompts:
+        raise InputError(
+            f"compute.processes is {ranks.size()}, but a rollout has {prompts} prompt(s), "
+            "ppo.batch_size / ppo.samples_per_prompt: lower it"
+        )
+
+
+def share(texts: Sequence[str]) -> list[int]:
+    """The numbers of those texts that are this rank's, which together are about as long as any other's."""
+    return sorted(ranks.dealt(sorted(range(len(texts)), key=lambda place: len(texts[place]))))
+
+
+def update(
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    rollout: Rollout,
+    targets: Targets,
+    p: params.Ppo,
+    key: tuple[int, ...],
+) -> UpdateStats:
+    """`p.epochs` passes over the rollout in random mini-batches, one optimiser step each.
+
+    A mini-batch passes in micro-batches, prompts of similar length together, at least one for each rank where there are
+    prompts enough: its gradient is the sum of theirs.
+    """
+    stats, k = UpdateStats(), p.samples_per_prompt
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    for epoch in range(p.epochs):
+        order = np.random.default_rng(seed_of(*key, epoch)).permutation(p.batch_size // k)
+        for prompts in torch.as_tensor(order, device=policy.device).split(p.mini_batch_size // k):
+            tokens = rollout.response_mask[rollout.episodes(prompts)].sum()
+            optimizer.zero_grad()
+            at_once = min(p.micro_batch_size // k, -(-len(prompts) // ranks.size()))
+            for part in ranks.dealt(rollout.by_length(prompts, at_once)):
+                micro_batch = rollout.of(part)
+                wanted = targets.of(rollout.episodes(part), micro_batch.response_ids.shape[1])
+                (loss_sum(policy, micro_batch, wanted, p, stats) / tokens).backward()
+            ranks.add_up_gradients(weights)
+            divergence.check_gradient(torch.nn.utils.clip_grad_norm_(weights, p.max_grad_norm), rollout)
+            optimizer.step()
+            stats.optimizer_steps += 1
+    return stats.united()
+
+
+def loss_sum(policy: Policy, rollout: Rollout, targets: Targets, p: params.Ppo, stats: UpdateStats) -> Tensor:
+    """Policy loss + kl_price · KL + value_coef · value loss, summed over valid tokens; adds to `stats`."""
+    mask, old_logprobs = rollout.response_mask, rollout.logprobs
+    now = policy.evaluate(rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids, mask)
+    with torch.no_grad():
+        ref_logits = policy.logits(rollout.ref_states[mask])
+    kl = distributions.kl_divergence(now.logits, ref_logits).sum()
+    del ref_logits  # as large as all that a layer or two keeps for its gradient
+    policy_loss = losses.policy_loss(now.logprobs, old_logprobs, targets.advantages, mask, p.clip_range)
+    value_loss = losses.value_loss(now.values, rollout.values, targets.returns, mask, p.value_clip_range)
+    with torch.no_grad():
+        stats.tokens += mask.sum().item()
+        stats.policy_loss += policy_loss.item()
+        stats.value_loss += value_loss.item()
+        stats.clipped += losses.clipped_tokens(now.logprobs, old_logprobs, mask, p.clip_range).item()
+        stats.entropy += distributions.entropy(now.logits).sum().item()
+        if stats.optimizer_steps == 0:
+            error = torch.expm1(now.logprobs - old_logprobs)[mask].abs().max().item()
+            stats.ratio_error = max(stats.ratio_error, error)
+    return policy_loss + targets.kl_price * kl + p.value_coef * value_loss

@@ -1,0 +1,12 @@
+"""How a process lives: what it computes on, with whom, in how much memory, and how it ends and goes on.
+
+processes.py    how a process ends: on signals, with its parent, one at a run
+launcher.py     starts a stage in several processes
+ranks.py        how these share work, and what they tell one another
+devices.py      where the models compute
+memory.py       smaller batches where memory runs out
+allocator.py    freed memory: kept, or given back
+checkpoints.py  the state of an unfinished run on disk
+
+It never knows what is computed.
+"""

@@ -1,0 +1,169 @@
+"""State of an unfinished run on disk: atomic, verified, keyed by all it depends on; safetensors and JSON, no pickle.
+
+It stands in .resume/<stage>/<fingerprint>/step_<number>/ of the repository, outside the outs, which DVC removes before
+every run. DVC_ROOT names the repository from the copy of `dvc exp run --temp` too, which so finds its own state again.
+A run that succeeds removes its state; that of other parameters or inputs has another fingerprint, and is left alone.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from detox import files
+from detox.runtime import processes, ranks
+from detox.sources import local
+
+TENSORS, RECORD, MANIFEST = "state.safetensors", "state.json", "manifest.json"
+KEPT = 2
+PROJECT = Path(__file__).parents[2]
+CODE = ("detox", "stages")
+LIBRARIES = ("numpy", "peft", "tokenizers", "torch", "transformers", "trl")
+
+
+class State(NamedTuple):
+    """All that the rest of a run depends on, after `step` steps."""
+
+    step: int
+    record: dict[str, Any]  # as JSON can hold it
+    tensors: dict[str, Tensor]
+
+
+class Damaged(Exception):
+    """What is wrong with a checkpoint."""
+
+
+class Run:
+    """A run of a stage: `state` is what an interrupted one has left; `keep` is called with the state of every step.
+
+    Of several ranks the first reads and writes; what it has read is the state of all.
+    """
+
+    def __init__(self, area: Path, every: int):
+        self.area, self.every = area, every
+        self.state = shared(None if ranks.rank() else newest(area))
+        self._unwritten: State | None = None
+
+    def keep(self, state: State) -> None:
+        """Remembers the state, and writes it every so many steps."""
+        self._unwritten = state
+        if state.step % self.every == 0:
+            self.write()
+
+    def write(self) -> None:
+        """Writes the latest state unless that has been done."""
+        if ranks.rank() == 0 and self._unwritten:
+            write(self.area, self._unwritten)
+        self._unwritten = None  # of T5-base 42 MB
+
+
+@contextmanager
+def resumable(stage: str, settings: Sequence[Any], inputs: Sequence[Path], every: int) -> Iterator[Run]:
+    """Within the block a run of the stage that leaves its latest state when it is interrupted, and else nothing.
+
+    Raises InputError if another process is at this very run.
+    """
+    area = Path(os.environ.get("DVC_ROOT", ""), ".resume", stage, fingerprint(settings, inputs))
+    what = f"{stage} with the same parameters and inputs"
+    with nullcontext() if ranks.rank() else processes.locked(area, what):
+        run = Run(area, every)
+        try:
+            yield run
+        except BaseException:
+            run.write()
+            raise
+        if ranks.rank() == 0:
+            files.remove(area)
+
+
+def fingerprint(settings: Sequence[Any], inputs: Sequence[Path]) -> str:
+    """Of parameters, inputs, the project's loaded code, libraries, processor and threads: all that decides a result.
+
+    It depends on no path outside the working directory, so it is the same in a copy of the repository; nor on how many
+    processes share the threads, though rounding does, so that a run may go on in more of them, or in fewer.
+    """
+    digest = hashlib.sha256(repr((settings, environment())).encode())
+    loaded = {Path(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
+    code = {path for path in loaded if any(path.is_relative_to(PROJECT / folder) for folder in CODE)}
+    named = [(path.relative_to(PROJECT).as_posix(), path) for path in sorted(code)]
+    for name, path in [*named, *((str(path), path) for path in inputs)]:
+        digest.update(f"{name} {local.digest(path)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def environment() -> list[str]:
+    """On what else the bytes of a result depend."""
+    libraries = [f"{name} {version(name)}" for name in LIBRARIES]
+    processor = [platform.machine(), torch.backends.cpu.get_cpu_capability(), f"{ranks.threads()} threads"]
+    return [sys.version, *libraries, *processor]
+
+
+def shared(state: State | None) -> State | None:
+    """What the first rank holds, in all of them; the others hold nothing."""
+    if ranks.size() == 1:
+        return state
+    record = json.dumps(state and (state.step, state.record)).encode()
+    record, tensors = (ranks.gathered(each)[0] for each in (record, save(state.tensors) if state else b""))
+    step, values = json.loads(record) or (0, {})
+    return State(step, values, load(tensors)) if tensors else None
+
+
+def sha256(content: bytes) -> str:
+    """In hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def write(area: Path, state: State) -> None:
+    """The state as a checkpoint, whole or not at all, on the disk when this returns; the one before stays, too.
+
+    Raises InputError where the disk is full or read-only.
+    """
+    record = json.dumps({"step": state.step, "record": state.record})
+    files_of = {TENSORS: save(state.tensors), RECORD: record.encode()}
+    manifest = {"fingerprint": area.name, "files": {name: sha256(content) for name, content in files_of.items()}}
+    with files.atomic(area / f"step_{state.step:06d}") as folder:
+        folder.mkdir()
+        for name, content in files_of.items():
+            (folder / name).write_bytes(content)
+        (folder / MANIFEST).write_text(json.dumps(manifest))
+    for old in sorted(area.glob("step_*"))[:-KEPT]:
+        files.remove(old)
+
+
+def newest(area: Path) -> State | None:
+    """The newest checkpoint that is whole. One that is not is named on stderr and removed."""
+    for path in sorted(area.glob("step_*"), reverse=True):
+        try:
+            return read(path)
+        except Damaged as error:
+            print(f"warning: {path} {error}: going back to the state before it", file=sys.stderr)
+            files.remove(path)
+    return None
+
+
+def read(path: Path) -> State:
+    """A checkpoint, every byte of it checked. Raises Damaged."""
+    if any(each.is_symlink() for each in (path, path / MANIFEST, path / TENSORS, path / RECORD)):
+        raise Damaged("is a link, or holds one")
+    try:
+        manifest = json.loads((path / MANIFEST).read_bytes())
+        contents = {name: (path / name).read_bytes() for name in (TENSORS, RECORD)}
+    except (OSError, ValueError) as error:
+        raise Damaged(f"is incomplete ({getattr(error, 'strerror', None) or 'its manifest is not JSON'})") from error
+    hashes = {name: sha256(content) for name, content in contents.items()}
+    if not isinstance(manifest, dict) or manifest.get("files") != hashes:
+        raise Damaged("is damaged (its bytes are not those of its manifest)")
+    record = json.loads(contents[RECORD])
+    if manifest.get("fingerprint") != path.parent.name or path.name != f"step_{record['step']:06d}":
+        raise Damaged("belongs to another run")
+    return State(record["step"], record["record"], load(contents[TENSORS]))

@@ -1,0 +1,239 @@
+"""The console command `detox`: summarise dialogues, score texts, compare two revisions, merge the adapter.
+
+A command imports what it needs when it runs, so that help and completion answer at once.
+"""
+
+import json
+import os
+import signal
+import sys
+import textwrap
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from detox.errors import InputError
+from detox.runtime import processes
+
+if TYPE_CHECKING:
+    from detox.serving.inputs import Text
+
+WIDTH = 100  # of a summary's lines in text
+
+Row = dict[str, Any]
+
+app = typer.Typer(
+    help="Dialogue summaries, less toxic: use what the pipeline in this folder has trained.",
+    epilog="Run it in the project's root, after `make repro` or `dvc pull`. Exit codes: 0 done, 1 bad input, which one"
+    " line on stderr explains, 2 wrong usage, 130 Ctrl-C.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+class Format(StrEnum):
+    """How answers are printed."""
+
+    text = "text"
+    json = "json"
+    jsonl = "jsonl"
+
+
+Source = Annotated[str, typer.Argument(metavar="FILE", help="Text, JSONL or CSV; - is standard input.")]
+Output = Annotated[
+    Format,
+    typer.Option("--format", "-f", help="text and jsonl come line by line, json is one array."),
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"detox {version('dialogue-detox')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+@app.command()
+def summarize(
+    file: Source,
+    output: Output = Format.text,
+    after_only: Annotated[
+        bool, typer.Option("--after-only", help="Only the summary after PPO, without scores: in text a line each.")
+    ] = False,
+) -> None:
+    """Summarise dialogues before and after PPO.
+
+    Each summary comes with its toxicity, P(toxic), by judge and reward. In plain text a blank line ends a dialogue.
+    JSONL and CSV have it in the column dialogue (or text), and perhaps an id; what is not named .jsonl or .csv shows in
+    its first line which it is. Answers come in order, as input comes.
+
+    \b
+    Examples:
+      detox summarize chat.txt
+      detox summarize data/prepared/test.jsonl --format jsonl | head -3
+      cat chats.csv | detox summarize - --after-only
+    """
+    from detox.serving import inputs
+
+    def load() -> Callable[[list[str]], list[Row]]:
+        from detox.serving.api import Summarizer
+
+        return Summarizer(after_only)
+
+    answers = _answers(inputs.read(file, "dialogue", inputs.paragraphs), load)
+    rows = (_noticed(text, {"id": text.id, **answer}) for text, answer in answers)
+    _print(rows, output, _summary if after_only else _summaries)
+
+
+@app.command()
+def score(file: Source, output: Output = Format.text) -> None:
+    """Score the toxicity of texts by judge and reward.
+
+    Both are P(toxic). In plain text a line is a text. JSONL and CSV have it in the column summary (or text), and
+    perhaps an id.
+
+    \b
+    Examples:
+      detox score summaries.txt
+      detox summarize chats.csv --after-only | detox score -
+      detox score data/summaries/sft.jsonl --format jsonl
+    """
+    from detox.serving import inputs
+
+    def load() -> Callable[[list[str]], list[Row]]:
+        from detox.serving.api import Scorer
+
+        return Scorer()
+
+    answers = _answers(inputs.read(file, "summary", inputs.single), load)
+    rows = ({"id": text.id, "text": text.text, **answer} for text, answer in answers)
+    _print(rows, output, lambda row: f"{_toxicity(row)}  {_line(row['text'])}")
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(metavar="REVISION", help="A branch, tag, commit or experiment.")],
+    second: Annotated[str, typer.Argument(metavar="REVISION", help="Another one; the workspace if left out.")] = (
+        "workspace"
+    ),
+) -> None:
+    """Compare the headline of two revisions.
+
+    Of each it shows what is measured after PPO, and the change by PPO with its 95 % interval; then how much the second
+    is above the first after PPO. Nothing is checked out.
+
+    \b
+    Examples:
+      detox compare main
+      detox compare main strict
+      detox compare HEAD~1 HEAD
+    """
+    from detox.reporting import revisions
+
+    print(revisions.compare(first, second))
+
+
+@app.command()
+def merge(
+    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    scale: Annotated[float, typer.Option(min=0.0, help="Share of the way that PPO led: 0 before, 1 after.")] = 1.0,
+) -> None:
+    """Merge the adapter into the base, for serving.
+
+    The folder gets a plain transformers model, its tokenizer and a note with the prompt, but only if the model as it
+    was saved gives the adapter's own summaries of some test dialogues. What a scale does is in metrics/tradeoff.csv.
+
+    \b
+    Examples:
+      detox merge merged
+      detox merge gentler --scale 0.5
+    """
+    from detox.serving import merging
+
+    count = merging.merge(folder, scale)
+    print(f"{folder}: a plain transformers model; its summaries of {count} test dialogues are the adapter's own")
+
+
+def _answers(
+    texts: "Iterator[Text]", load: Callable[[], Callable[[list[str]], list[Row]]]
+) -> "Iterator[tuple[Text, Row]]":
+    """Each text and the model's row for it, in order, none later than it must be."""
+    from detox.serving import inputs
+
+    texts = inputs.with_first(texts)  # wrong input is noticed before the model is loaded, which takes seconds
+    model = load()
+    for batch in inputs.arrived(texts, inputs.AT_ONCE):
+        yield from zip(batch, model([text.text for text in batch]), strict=True)
+
+
+def _noticed(text: "Text", row: Row) -> Row:
+    if row["truncated"]:
+        print(f"warning: {text.where}: longer than the model reads: the end was left out", file=sys.stderr)
+    return row
+
+
+def _print(rows: Iterable[Row], output: Format, as_text: Callable[[Row], str]) -> None:
+    if output is Format.json:
+        print(json.dumps(list(rows), ensure_ascii=False, indent=2))
+        return
+    for row in rows:
+        print(as_text(row) if output is Format.text else json.dumps(row, ensure_ascii=False), flush=True)
+
+
+def _summaries(row: Row) -> str:
+    sides = [f"  {side:6}  {_toxicity(row[side])}\n{_filled(row[side]['summary'])}" for side in ("before", "after")]
+    return "\n".join([str(row["id"]), *sides])
+
+
+def _filled(text: str) -> str:
+    return textwrap.fill(text or "(empty)", WIDTH, initial_indent="    ", subsequent_indent="    ")
+
+
+def _summary(row: Row) -> str:
+    return _line(row["after"]["summary"])
+
+
+def _toxicity(row: Row) -> str:
+    return "  ".join(f"{name} {row[name]:.4f}" for name in ("judge", "reward"))
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def run() -> None:
+    """The command line; bad input is one line on stderr and exit code 1, as in a stage."""
+    try:
+        with processes.stoppable():
+            app(prog_name="detox")
+    except (InputError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+def main() -> None:
+    """The entry point: a process of its own, which ends as others do when nobody reads on (`| head`)."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    warnings.simplefilter("ignore")  # libraries' advice to programmers
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # all models are here
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""Texts as people hand them in: plain, JSONL or CSV, from a file or standard input, read as they come."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from itertools import chain, groupby
+from pathlib import Path
+from queue import Queue
+from typing import Any, NamedTuple, TypeVar
+
+from detox import files
+from detox.corpus import reader
+from detox.errors import InputError
+
+STDIN = "-"
+AT_ONCE = 32  # texts that a model reads: with more it is hardly faster, and the first answers wait for the last
+ENDED = object()
+
+Lines = Iterator[tuple[int, str]]
+T = TypeVar("T")
+
+
+class Text(NamedTuple):
+    """A dialogue or a summary."""
+
+    id: Any  # as the row has it; without one, the text's number
+    text: str
+    where: str  # file and line, for messages
+
+
+def read(source: str, column: str, split: Callable[[Lines], Lines]) -> Iterator[Text]:
+    """The texts of a file, or of standard input for `-`, each as soon as it has come.
+
+    What is named .jsonl or .csv is that; of anything else the first line tells: a JSON object, or a header with the
+    column. In these a text is in `column`, or in `text`; plain text is divided by `split`.
+    Raises InputError, with the line, for what is not such a file and for a blank text; also where there is no text.
+    """
+    path = Path("standard input" if source == STDIN else source)
+    count = 0
+    for count, (line, row) in enumerate(_rows(source, path, column, split), start=1):
+        where = f"{path}, line {line}"
+        text = reader.column(row, "text" if column not in row and "text" in row else column, where)
+        if not text.strip():
+            raise InputError(f"{where}: the {column} is blank: write one or remove the row")
+        yield Text(row.get("id", row.get("fname", str(count))), text, where)
+    if not count:
+        raise InputError(f"{path} has no {column}: give one at least")
+
+
+def paragraphs(lines: Lines) -> Lines:
+    """(number of its first line, text) of each block of lines between blank ones: a dialogue."""
+    for blank, block in groupby(lines, key=lambda line: not line[1].strip()):
+        if not blank:
+            numbers, texts = zip(*block, strict=True)
+            yield numbers[0], "\n".join(text.strip() for text in texts)
+
+
+def single(lines: Lines) -> Lines:
+    """(number, text) of each line that is not blank: a summary."""
+    return ((number, line.strip()) for number, line in lines if line.strip())
+
+
+def arrived(rows: Iterator[T], most: int) -> Iterator[list[T]]:
+    """Batches of what has come so far, of `most` rows or fewer: no row waits for one that has not come yet.
+
+    An error of `rows` is raised behind the rows before it.
+    """
+    queue: Queue[Any] = Queue(most)
+    errors: list[Exception] = []
+
+    def fill() -> None:
+        try:
+            for row in rows:
+                queue.put(row)
+        except Exception as error:
+            errors.append(error)
+        queue.put(ENDED)
+
+    threading.Thread(target=fill, daemon=True).start()
+    batch: list[Any] = []
+    while ENDED not in batch:
+        batch = [queue.get()]
+        while len(batch) < most and batch[-1] is not ENDED and not queue.empty():
+            batch.append(queue.get())
+        if texts := [row for row in batch if row is not ENDED]:
+            yield texts
+    if errors:
+        raise errors[0]
+
+
+def with_first(rows: Iterator[T]) -> Iterator[T]:
+    """The same rows, the first of them read already, so that wrong input is noticed before anything is loaded."""
+    return chain([next(rows)], rows)
+
+
+def _rows(source: str, path: Path, column: str, split: Callable[[Lines], Lines]) -> Iterator[tuple[int, Any]]:
+    lines, first = _peeked(_stdin(path) if source == STDIN else files.numbered_lines(path))
+    if re.match(r"\[\s*(\{|$)", first):
+        raise InputError(f"{path} is a JSON array: write an object a line, as `jq -c '.[]'` does")
+    if path.suffix == ".jsonl" or (path.suffix != ".csv" and first.startswith("{")):
+        return files.jsonl_rows(lines, path)
+    if path.suffix == ".csv" or {column, "text"} & {name.strip('" ') for name in first.split(",")}:
+        return files.csv_rows(lines, path)
+    return ((number, {"text": text}) for number, text in split(lines))
+
+
+def _stdin(path: Path) -> Lines:
+    # A file object of its own: Python, when it ends, would wait for a thread that still reads from sys.stdin.
+    try:
+        with open(0, "rb", closefd=False) as file:
+            yield from files.decoded(file, path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): give a file or a pipe") from error
+
+
+def _peeked(lines: Lines) -> tuple[Lines, str]:
+    """The same lines, and the first of them that is not blank."""
+    head: list[tuple[int, str]] = []
+    for line in lines:
+        head.append(line)
+        if line[1].strip():
+            break
+    return chain(head, lines), head[-1][1].strip() if head else ""

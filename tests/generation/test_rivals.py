@@ -1,0 +1,99 @@
+"""What PPO is up against: adapters between before and after, the base, a list of words that may not be said."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file
+from tiny import Prompts, save_adapter
+from transformers import PreTrainedTokenizerBase, T5ForConditionalGeneration
+
+from detox.corpus.dialogues import Dialogue
+from detox.errors import InputError
+from detox.generation import rivals
+from detox.model import prompts
+from detox.model.policy import Policy
+
+pytest_plugins = ["models"]
+
+
+def test_dialogues_are_chosen_evenly_and_never_more_than_there_are() -> None:
+    dialogues = [Dialogue(f"d{index}", "text", (), "g") for index in range(10)]
+    assert [dialogue.id for dialogue in rivals.choose(dialogues, 4)] == ["d0", "d2", "d5", "d7"]
+    assert rivals.choose(dialogues, 99) == dialogues
+
+
+def test_a_scale_moves_every_weight_by_that_share_and_beyond() -> None:
+    before, after = {"w": torch.tensor([1.0, 2.0])}, {"w": torch.tensor([3.0, 0.0])}
+    assert rivals.between(before, after, 0.25)["w"].tolist() == [1.5, 1.5]
+    assert rivals.between(before, after, 1.25)["w"].tolist() == [3.5, -0.5]
+
+
+def test_a_scaled_adapter_is_one_that_peft_loads(base: Path, adapter: Path, tmp_path: Path) -> None:
+    save_adapter(tmp_path / "end", base, seed=8)
+    rivals.save_scaled(adapter, tmp_path / "end", 0.5, tmp_path / "half")
+    model = PeftModel.from_pretrained(T5ForConditionalGeneration.from_pretrained(base), tmp_path / "half")
+    start, end, half = (
+        load_file(folder / "adapter_model.safetensors") for folder in (adapter, tmp_path / "end", tmp_path / "half")
+    )
+    assert len(half) == len([name for name, _ in model.named_parameters() if "lora_" in name])
+    for name, weight in half.items():
+        torch.testing.assert_close(weight, (start[name] + end[name]) / 2)
+
+
+def test_the_base_is_the_model_without_an_adapter(
+    policy: Policy, adapter: Path, base: Path, encoded: Prompts, tmp_path: Path
+) -> None:
+    [(name, weights)] = list(rivals.adapter_systems(adapter, adapter, empty(tmp_path), []))
+    assert name == "base"
+    rivals.put(policy, weights)
+    sample = policy.sample(encoded.ids, encoded.mask, [None] * len(encoded.ids), 10)
+    alone = T5ForConditionalGeneration.from_pretrained(base).eval()
+    expected = alone.generate(input_ids=encoded.ids, attention_mask=encoded.mask.long(), max_new_tokens=10)[:, 1:]
+    for row, mask, wanted in zip(sample.ids, sample.mask, expected, strict=True):
+        assert row[mask].tolist() == wanted[: int(mask.sum())].tolist()
+
+
+def test_what_is_put_into_the_policy_is_what_a_policy_of_that_adapter_would_be(
+    policy: Policy, base: Path, encoded: Prompts, tmp_path: Path
+) -> None:
+    save_adapter(tmp_path / "other", base, seed=8)
+    other, seeds = Policy(base, tmp_path / "other"), list(range(len(encoded.ids)))
+    before = policy.sample(encoded.ids, encoded.mask, seeds, 10)
+    rivals.put(policy, load_file(tmp_path / "other" / "adapter_model.safetensors"))
+    after, expected = (model.sample(encoded.ids, encoded.mask, seeds, 10) for model in (policy, other))
+    assert after.ids.equal(expected.ids)
+    assert not before.ids.equal(expected.ids)
+
+
+def empty(folder: Path) -> Path:
+    (folder / "snapshots").mkdir()
+    return folder / "snapshots"
+
+
+def test_the_filter_forbids_words_and_leaves_the_most_probable_summaries_without_one(
+    policy: Policy, tokenizer: PreTrainedTokenizerBase, encoded: Prompts
+) -> None:
+    prompt, seeds = (encoded.ids, encoded.mask), [None, 1] * len(encoded.ids)
+    plain = policy.sample(*prompt, seeds, 10)
+    clean = policy.sample(*prompt, seeds, 10, rivals.word_filter(tokenizer, ["angry"]))
+    before, after = (
+        [text.split() for text in prompts.decode(tokenizer, sample.ids, sample.mask)] for sample in (plain, clean)
+    )
+    greedy = range(0, len(seeds), 2)
+    free = [place for place in greedy if "angry" not in before[place]]
+    assert 2 < len(free) < len(greedy)
+    assert [after[place] for place in free] == [before[place] for place in free]
+    assert not any("angry" in words for words in after)
+
+
+def test_a_list_of_words_is_read_line_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text("fool\n\n old fool \n", encoding="utf-8")
+    assert rivals.read_words(path) == ["fool", "old fool"]
+    path.write_text("\n")
+    with pytest.raises(InputError, match=r"words\.txt has no words, one a line: correct rivals\.bad_words"):
+        rivals.read_words(path)
+    with pytest.raises(InputError, match=r"absent is no readable list of words"):
+        rivals.read_words(tmp_path / "absent")

@@ -1,0 +1,110 @@
+"""A base in bfloat16: what stays in float32, and that before the first update the KL is 0 and every ratio 1."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny import DIALOGUES, PPO, Prompts
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from detox import params
+from detox.errors import InputError
+from detox.model import adapters
+from detox.model.classifier import Classifier
+from detox.model.policy import Policy
+from detox.ppo import trainer
+from detox.ppo.state import TrainState
+
+pytest_plugins = ["models"]
+
+SEEDS = range(12)  # two of each prompt
+ALONE = PPO | {"samples_per_prompt": 2, "micro_batch_size": 2, "mini_batch_size": 8, "epochs": 1}
+
+
+@pytest.fixture
+def coarse(base: Path, adapter: Path) -> Policy:
+    return Policy(base, adapter, "bfloat16")
+
+
+def logprobs(policy: Policy, encoded: Prompts, ids: Tensor, mask: Tensor) -> Tensor:
+    with torch.no_grad():
+        return policy.evaluate(*encoded, ids, mask).logprobs[mask]
+
+
+def test_the_base_alone_is_in_bfloat16_and_all_that_is_trained_is_not(coarse: Policy) -> None:
+    types = {name: weight.dtype for name, weight in coarse.named_parameters()}
+    fine = {name for name in types if ".lora_" in name or ".v_head." in name or "lm_head" in name}
+    assert len(fine) == 2 * 24 + 2 + 1
+    assert {types[name] for name in fine} == {torch.float32}
+    assert {kind for name, kind in types.items() if name not in fine} == {torch.bfloat16}
+
+
+def test_the_adapter_is_not_rounded(coarse: Policy, adapter: Path, tmp_path: Path) -> None:
+    coarse.save_adapter(tmp_path / "saved")
+    saved, given = (load_file(folder / "adapter_model.safetensors") for folder in (tmp_path / "saved", adapter))
+    assert all(saved[name].equal(given[name]) for name in given)
+
+
+def test_it_says_what_float32_says_but_for_rounding(coarse: Policy, policy: Policy, encoded: Prompts) -> None:
+    sample = policy.sample(*encoded, SEEDS, 10)
+    fine, rounded = (logprobs(each, encoded, sample.ids, sample.mask) for each in (policy, coarse))
+    assert fine.dtype == rounded.dtype == torch.float32
+    assert 1e-4 < (fine - rounded).abs().mean() < 0.1
+
+
+def test_before_the_first_update_the_kl_is_0_and_every_ratio_is_1_and_then_the_policy_moves(
+    coarse: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    p = params.Ppo(**ALONE)
+    state = TrainState(coarse, p)
+    first, second = trainer.train(coarse, reward, tokenizer, DIALOGUES, 30, p, 0, state)
+    assert abs(first.kl) < 1e-3
+    assert abs(first.kl_k1) < 1e-3
+    assert first.ratio_error < 1e-3
+    assert second.kl > 0.01
+    moments = [value for moments in state.optimizer.state.values() for value in moments.values()]
+    assert {moment.dtype for moment in moments} == {torch.float32}
+
+
+def test_merging_the_adapter_would_round_it_away(coarse: Policy, encoded: Prompts) -> None:
+    """So decoding leaves it apart: what is sampled is what is scored, but for rounding."""
+    sample = coarse.sample(*encoded, SEEDS, 10)
+    apart = logprobs(coarse, encoded, sample.ids, sample.mask)
+    with adapters.merged(coarse.language_model):
+        merged = logprobs(coarse, encoded, sample.ids, sample.mask)
+    decoded = sample.logprobs[sample.mask]
+    assert (apart - decoded).abs().mean() < (merged - decoded).abs().mean() / 2
+
+
+def test_a_prompt_beside_others_is_rounded_otherwise_and_has_to_be_alone(coarse: Policy, encoded: Prompts) -> None:
+    sample = coarse.sample(*encoded, SEEDS, 10)
+    together = logprobs(coarse, encoded, sample.ids, sample.mask)
+    alone = [
+        logprobs(
+            coarse,
+            one(encoded, prompt),
+            sample.ids[2 * prompt : 2 * prompt + 2],
+            sample.mask[2 * prompt : 2 * prompt + 2],
+        )
+        for prompt in range(len(encoded.ids))
+    ]
+    assert (together - torch.cat(alone)).expm1().abs().max() > 1e-3
+
+
+def one(encoded: Prompts, prompt: int) -> Prompts:
+    """A prompt without its padding."""
+    tokens = encoded.mask[prompt].sum()
+    return Prompts(encoded.ids[prompt : prompt + 1, :tokens], encoded.mask[prompt : prompt + 1, :tokens])
+
+
+def test_ppo_takes_one_prompt_at_a_time_or_says_that_it_has_to() -> None:
+    model = params.Model(params.Source("models/base"), 512, "bfloat16")
+    model.check_micro_batch(params.Ppo(**ALONE))
+    with pytest.raises(InputError) as error:
+        model.check_micro_batch(params.Ppo(**(ALONE | {"micro_batch_size": 4})))
+    assert str(error.value) == (
+        "params.yaml: ppo.micro_batch_size is 4, but with model.dtype bfloat16 must be ppo.samples_per_prompt, 2: "
+        "one prompt at a time"
+    )

@@ -1,0 +1,133 @@
+"""An adapter that is tuned here learns the references, keeps the best, and goes on after an interruption."""
+
+import json
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from forks import forked
+from safetensors.torch import load_file
+from tiny import DIALOGUES
+
+from detox.corpus.dialogues import Dialogue
+from detox.model import adapters
+from detox.params import Tuning
+from detox.runtime.devices import CPU
+from detox.tuning import supervised
+
+pytest_plugins = ["models"]
+
+P = Tuning(
+    rank=2,
+    alpha=4,
+    dropout=0.0,
+    targets=["q", "v"],
+    learning_rate=0.05,
+    batch_size=2,
+    epochs=3,
+    patience=100,
+    max_summary_tokens=8,
+)
+PAIRS = [Dialogue(f"d{n}", text, ("Ann was kind", "Bob was calm"), f"d{n}") for n, text in enumerate(DIALOGUES)]
+
+
+def tune(base: Path, folder: Path, dev: int, **changes: Any) -> dict[str, Any]:
+    p = Tuning(**{**P.__dict__, **{k: v for k, v in changes.items() if k in P.__dict__}})
+    return supervised.tune(base, PAIRS, PAIRS[:dev], p, 30, changes.get("seed", 1), CPU, folder, folder / "adapter")
+
+
+@pytest.mark.slow
+def test_the_references_become_likely_and_the_adapter_fits_its_base(base: Path, tmp_path: Path) -> None:
+    """12 examples of 6 dialogues in batches of 2 are 6 steps a pass. Random words cost log 36 = 3.6 nats each."""
+    metrics = tune(base, tmp_path / "run", dev=3)
+    assert metrics["steps"] == 18
+    assert metrics["dev_loss"] < 2
+    assert {"rouge1", "rouge2", "rougeL", "rougeLsum"} <= metrics.keys()
+    adapters.check(tmp_path / "run" / "adapter", base)
+    assert adapters.describe(tmp_path / "run" / "adapter")["rank"] == 2
+
+
+@pytest.mark.slow
+def test_the_configuration_has_the_layers_in_the_order_of_the_alphabet(base: Path, tmp_path: Path) -> None:
+    """peft keeps them in a set of texts, whose order differs from one Python process to the next."""
+    tune(base, tmp_path, dev=0, epochs=1, targets=["wo", "v", "o", "k", "q"])
+    config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text(encoding="utf-8"))
+    assert config["target_modules"] == ["k", "o", "q", "v", "wo"]
+
+
+def test_a_pass_has_every_example_once_and_hardly_a_batch_of_short_and_long_prompts() -> None:
+    """64 of ten and of a hundred tokens in turn, four to a batch: sorted among sixteen, one batch in four mixes."""
+    examples = [{"input_ids": [place] * (10, 100)[place % 2]} for place in range(64)]
+    first, again, other = (supervised.one_pass(examples, 4, seed) for seed in (1, 1, 2))
+    for order in (first, other):
+        assert sorted(row["input_ids"][0] for row in order) == list(range(64))
+        batches = [{len(row["input_ids"]) for row in order[start : start + 4]} for start in range(0, 64, 4)]
+        assert sum(len(lengths) > 1 for lengths in batches) <= 4
+    assert first == again != other
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_ends_with_the_same_weights(base: Path, tmp_path: Path) -> None:
+    tune(base, tmp_path / "whole", dev=2)
+    shutil.copytree(tmp_path / "whole", tmp_path / "half", ignore=shutil.ignore_patterns("adapter", "checkpoint-18"))
+    [kept] = (tmp_path / "half").iterdir()
+    assert kept.name == "checkpoint-17"
+    tune(base, tmp_path / "half", dev=2)
+    whole, half = (load_file(tmp_path / run / "adapter" / "adapter_model.safetensors") for run in ("whole", "half"))
+    assert whole.keys() == half.keys()
+    assert all(whole[name].equal(half[name]) for name in whole)
+
+
+def killed(base: Path, folder: Path, step: int, **how: Any) -> int:
+    """How a run ends that kills itself before it writes the last file of a step's checkpoint."""
+
+    def run() -> None:
+        def hook(event: str, arguments: Any) -> None:
+            if event == "open" and str(arguments[0]).endswith(f"checkpoint-{step}/trainer_state.json"):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(hook)
+        tune(base, folder, **how)
+
+    return forked(run)
+
+
+@pytest.mark.slow
+def test_a_run_killed_within_a_checkpoint_or_after_its_end_ends_as_if_it_had_not_been(
+    base: Path, tmp_path: Path
+) -> None:
+    """It stops early: patience lasts through the interruption, and is not given anew to a run that had stopped."""
+    how: dict[str, Any] = {"dev": 2, "patience": 2, "dropout": 0.1, "learning_rate": 0.5}
+    whole = tune(base, tmp_path / "whole", **how)
+    weights = load_file(tmp_path / "whole" / "adapter" / "adapter_model.safetensors")
+    assert whole["steps"] == 3, "the first step was the best"
+    for step in (2, 3):
+        assert killed(base, tmp_path / f"killed-{step}", step, **how) == -signal.SIGKILL
+    shutil.copytree(tmp_path / "whole", tmp_path / "stopped", ignore=shutil.ignore_patterns("adapter"))
+    for run in [*tmp_path.glob("killed-*"), tmp_path / "stopped"]:
+        assert tune(base, run, **how) == whole, run.name
+        again = load_file(run / "adapter" / "adapter_model.safetensors")
+        assert all(again[name].equal(weights[name]) for name in weights), run.name
+
+
+@pytest.mark.slow
+def test_without_a_dev_part_it_trains_to_the_end(base: Path, tmp_path: Path) -> None:
+    assert tune(base, tmp_path / "run", dev=0) == {"steps": 18}
+
+
+def test_the_folder_of_an_interrupted_run_belongs_to_these_data_and_settings(base: Path, tmp_path: Path) -> None:
+    for part in ("train", "dev"):
+        (tmp_path / f"{part}.jsonl").write_text(part)
+
+    def name(tokens: int = 30, seed: int = 1) -> str:
+        return supervised.fingerprint(base, tmp_path, P, tokens, seed, CPU)
+
+    usual = name()
+    assert name() == usual
+    others = {name(seed=2), name(tokens=31)}
+    (tmp_path / "dev.jsonl").write_text("other")
+    assert len(others | {usual, name()}) == 4
