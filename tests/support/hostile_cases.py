@@ -8,6 +8,7 @@ from hostile import (
     in_parts,
     leads,
     load_adapter,
+    load_as_it_is,
     load_base,
     load_classifier,
     load_data,
@@ -221,6 +222,7 @@ CASES = {
         ("params", load_params, PARAMS),
         ("profile", load_profile, PROFILES),
         ("state", load_state, STATES),
+        ("control", load_as_it_is, {"a vocabulary elsewhere": TOKENIZERS["vocab of words"]}),
     )
     for name, spoil in spoils.items()
 }

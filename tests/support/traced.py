@@ -2,7 +2,7 @@
 
 Prints as JSON, by the case's name, what it ended with, what Python opened (every file, folder, program and connection,
 by its audit hooks), and what inotify saw of FOLDER/outside and FOLDER/home, whatever language opened it: tokenizers and
-safetensors, in Rust, tell no hook. For strace each case begins with an attempt to open /begin/<name>.
+safetensors, in Rust, tell no hook. For strace each case begins and ends with an attempt to open /begin/<name> and /end.
 """
 
 import ctypes
@@ -20,6 +20,7 @@ import hostile
 from hostile_cases import CASES
 
 from detox.errors import InputError
+from detox.params import Source
 
 EVENTS = ("open", "os.listdir", "os.scandir", "os.exec", "os.system", "os.posix_spawn", "subprocess.Popen")
 CONNECTIONS = ("socket.connect", "socket.getaddrinfo", "ctypes.dlopen")
@@ -61,17 +62,24 @@ class Watch:
 
 
 @contextmanager
-def project(root: Path, name: str) -> Iterator[None]:
-    """Within the block the working directory is a project that has been spoilt."""
+def project(root: Path, name: str, spoil: hostile.Spoil) -> Iterator[dict[str, Source]]:
+    """Within the block the working directory is a project that has been spoilt; its sources, pinned as it is."""
     folder = root / "projects" / str(len(list((root / "projects").iterdir())))
     copytree(root / "sound", folder)
     os.chdir(folder)
-    CASES[name][1]()
-    with suppress(OSError):
-        os.open(f"/begin/{name}", os.O_RDONLY)
+    spoil()
+    sources = hostile.pinned()
+    mark(f"/begin/{name}")
     opened.clear()
-    yield
+    yield sources
+    mark("/end")
     os.chdir(root)
+
+
+def mark(path: str) -> None:
+    """An attempt to open it, for strace."""
+    with suppress(OSError):
+        os.open(path, os.O_RDONLY)
 
 
 def ended() -> str:
@@ -86,11 +94,11 @@ def trace(root: Path) -> dict[str, dict[str, Any]]:
     (root / "projects").mkdir()
     watch, found = Watch(root / "outside", root / "home"), {}
     sys.addaudithook(note)
-    for name, (load, _) in CASES.items():
-        with project(root, name):
+    for name, (load, spoil) in CASES.items():
+        with project(root, name, spoil) as sources:
             list(watch.seen())
             try:
-                load()
+                load(sources)
                 end = "loaded"
             except BaseException:
                 end = ended()
