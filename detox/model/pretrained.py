@@ -67,7 +67,9 @@ def model(kind: Any, folder: Path, dtype: str = "float32", **options: Any) -> An
     """
     described = options.pop("config", None) or config(folder)
     with _one_line(folder), weights.opened(folder, AGAIN) as held:
-        loaded, info = type(_skeleton(kind, folder, described, held)).from_pretrained(
+        skeleton = _skeleton(kind, folder, described, held)
+        _refuse(folder, weights.misshapen(held, skeleton))  # of two tied tables the library would say something else
+        loaded, info = type(skeleton).from_pretrained(
             None,
             config=described,
             state_dict=held,
@@ -78,12 +80,17 @@ def model(kind: Any, folder: Path, dtype: str = "float32", **options: Any) -> An
         )
     loaded.name_or_path = loaded.config.name_or_path = str(folder)
     wrong = dict.fromkeys(info["missing_keys"], "is absent")
-    wrong |= {name: f"is {_shape(found)}, not {_shape(wanted)}" for name, found, wanted in info["mismatched_keys"]}
+    wrong |= {name: weights.other(found, wanted) for name, found, wanted in info["mismatched_keys"]}
     wrong |= {name: "is not finite" for name, weight in loaded.named_parameters() if not weight.isfinite().all()}
+    _refuse(folder, wrong)
+    return loaded.eval()
+
+
+def _refuse(folder: Path, wrong: dict[str, str]) -> None:
+    """Raises InputError if something is wrong with a weight."""
     if wrong:
         name = min(wrong)
         raise InputError(f"{folder}: the weight {name} {wrong[name]}: {WHOLE}")
-    return loaded.eval()
 
 
 def tokenizer(folder: Path, *needed: str) -> PreTrainedTokenizerBase:
@@ -184,7 +191,3 @@ def _no_panic() -> Iterator[None]:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
-
-
-def _shape(shape: Any) -> str:
-    return " x ".join(map(str, shape))

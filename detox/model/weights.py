@@ -1,12 +1,13 @@
 """A model's weights in its folder, and how large a model they can belong to."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
+from torch import nn
 from torch.nn.modules import module as registration
 
 from detox import files
@@ -69,6 +70,17 @@ def _saved_by_torch(folder: Path, remedy: str) -> Path:
 def shape(weight: Any) -> tuple[int, ...]:
     """The shape of a weight, which is not read for it."""
     return tuple(weight.get_shape() if hasattr(weight, "get_shape") else weight.shape)
+
+
+def misshapen(held: Weights, model: nn.Module) -> dict[str, str]:
+    """The weights of a model that have another shape in the file, and what is wrong with them."""
+    wanted = {name: tuple(weight.shape) for name, weight in model.named_parameters() if name in held}
+    return {name: other(shape(held[name]), size) for name, size in wanted.items() if shape(held[name]) != size}
+
+
+def other(found: Iterable[int], wanted: Iterable[int]) -> str:
+    """What is wrong with a weight of another shape."""
+    return f"is {' x '.join(map(str, found))}, not {' x '.join(map(str, wanted))}"
 
 
 @contextmanager
