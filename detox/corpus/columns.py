@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from detox.errors import InputError, brief
-from detox.params import Columns
+
+if TYPE_CHECKING:  # the command line reads texts without any params
+    from detox.params import Columns
 
 DIALOGUE = "dialogue"
 IDS = ("id", "fname")
@@ -22,7 +24,7 @@ class Named(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def named(present: tuple[str, ...], names: Columns) -> Named:
+def named(present: tuple[str, ...], names: "Columns") -> Named:
     """The columns of a row that has the columns `present`, by their usual names or by those that are given.
 
     Capital letters do not matter, unless columns differ in them alone.
