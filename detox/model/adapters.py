@@ -16,7 +16,8 @@ from transformers import AutoModelForSeq2SeqLM
 
 from detox import files
 from detox.errors import InputError, brief
-from detox.model import pretrained
+from detox.model import bases, pretrained
+from detox.params import Tuning
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 # What a configuration may say; all else has to be as peft has it by default, or what is loaded is no plain LoRA: some
@@ -45,6 +46,25 @@ def check(adapter: Path, base: Path) -> None:
                 "fetch the adapter that was trained on this base"
             )
     _check_numbers(adapter / WEIGHTS)
+
+
+def fresh(p: Tuning, base: Path) -> LoraConfig:
+    """The configuration of a LoRA adapter that is made here, for this base."""
+    config = LoraConfig(
+        r=p.rank,
+        lora_alpha=p.alpha,
+        lora_dropout=p.dropout,
+        target_modules=list(p.targets),
+        task_type="SEQ_2_SEQ_LM",
+        base_model_name_or_path=base.as_posix(),
+    )
+    config.target_modules = sorted(p.targets)  # peft has made a set of them, and would save it in an order by chance
+    return config
+
+
+def check_fresh(p: Tuning, base: Path) -> None:
+    """Raises InputError unless a LoRA adapter can be made so for this base."""
+    _on(fresh(p, base), base, "params.yaml: adapter.tuning", "correct its targets")
 
 
 def describe(adapter: Path) -> dict[str, int]:
@@ -112,16 +132,28 @@ def _check_plain(path: Path) -> None:
 
 def _expected_shapes(adapter: Path, base: Path) -> Shapes:
     """What peft itself would save for this configuration on this base; nothing is allocated."""
-    skeleton = pretrained.skeleton(AutoModelForSeq2SeqLM, base)
     try:
         config = LoraConfig.from_pretrained(str(adapter))
-        config.base_model_name_or_path = None  # peft warns where it is not the path at hand
-        with torch.device("meta"):
-            model = get_peft_model(skeleton, config)
     except Exception as error:  # whatever a damaged or hostile configuration makes of it
-        reason = pretrained.first_sentence(error)
-        raise InputError(f"{adapter / CONFIG} does not fit the base {base}: {reason}: fetch another adapter") from error
+        raise _unfitting(error, str(adapter / CONFIG), base, "fetch another adapter") from error
+    model = _on(config, base, str(adapter / CONFIG), "fetch another adapter")
     return {name: tuple(weight.shape) for name, weight in _weights(model, "default").items()}
+
+
+def _on(config: LoraConfig, base: Path, where: str, remedy: str) -> PeftModel:
+    """The base with such an adapter, neither with weights. Raises InputError, which ends in the remedy."""
+    bases.check_family(base)
+    skeleton = pretrained.skeleton(AutoModelForSeq2SeqLM, base)
+    config.base_model_name_or_path = None  # peft warns where it is not the path at hand
+    try:
+        with torch.device("meta"):
+            return get_peft_model(skeleton, config)
+    except Exception as error:  # as above
+        raise _unfitting(error, where, base, remedy) from error
+
+
+def _unfitting(error: Exception, where: str, base: Path, remedy: str) -> InputError:
+    return InputError(f"{where} does not fit the base {base}: {pretrained.first_sentence(error)}: {remedy}")
 
 
 def _weights(model: PeftModel, adapter_name: str) -> dict[str, Tensor]:

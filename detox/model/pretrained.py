@@ -15,8 +15,8 @@ from transformers.utils import logging
 
 from detox import files
 from detox.errors import InputError
+from detox.sources.local import VOCABULARIES
 
-VOCABULARIES = ("tokenizer.json", "spiece.model", "sentencepiece.bpe.model", "vocab.json", "vocab.txt")
 AGAIN = "get it again from its source"
 REASON = 240  # characters of what the library says
 
@@ -41,27 +41,52 @@ def model(kind: Any, folder: Path, dtype: str = "float32", **options: Any) -> An
 
     Raises InputError if it is of another kind, or if a weight is missing, has another shape or is not finite.
     """
+    loaded, info = _from_pretrained(kind, folder, dtype=getattr(torch, dtype), **options)
+    wrong = _wrong(info)
+    wrong |= {name: "is not finite" for name, weight in loaded.named_parameters() if not weight.isfinite().all()}
+    _refuse(folder, wrong)
+    return loaded.eval()
+
+
+def check(kind: Any, folder: Path) -> Any:
+    """The model without its weights, of which only names and shapes are read: a moment for any size.
+
+    Raises InputError if it is of another kind, or if a weight is missing or has another shape.
+    """
+    loaded, info = _from_pretrained(kind, folder, device_map="meta")
+    _refuse(folder, _wrong(info))
+    return loaded
+
+
+def _from_pretrained(kind: Any, folder: Path, **options: Any) -> tuple[Any, dict[str, Any]]:
+    """The model, and what the library says of its weights."""
     options = {"config": config(folder), **options}
     _check_parts(folder / "model.safetensors.index.json")
     with _one_line(folder):
-        loaded, info = kind.from_pretrained(
+        return kind.from_pretrained(
             folder,
-            dtype=getattr(torch, dtype),
             use_safetensors=True,
             trust_remote_code=False,
             ignore_mismatched_sizes=True,  # or the library would print a table; they are refused below
             output_loading_info=True,
             **options,
         )
+
+
+def _wrong(info: dict[str, Any]) -> dict[str, str]:
+    """What is wrong with which weight, by what the library says."""
     wrong = dict.fromkeys(info["missing_keys"], "is absent")
-    wrong |= {name: f"is {_shape(found)}, not {_shape(wanted)}" for name, found, wanted in info["mismatched_keys"]}
-    wrong |= {name: "is not finite" for name, weight in loaded.named_parameters() if not weight.isfinite().all()}
+    return wrong | {
+        name: f"is {_shape(found)}, not {_shape(wanted)}" for name, found, wanted in info["mismatched_keys"]
+    }
+
+
+def _refuse(folder: Path, wrong: dict[str, str]) -> None:
     if wrong:
         name = min(wrong)
         raise InputError(
             f"{folder}: the weight {name} {wrong[name]}: get the whole model that its config.json describes"
         )
-    return loaded.eval()
 
 
 def _check_parts(index: Path) -> None:
