@@ -9,9 +9,10 @@ import os
 from pathlib import Path
 
 from detox.errors import InputError
-from detox.params import TRAIN, Source
+from detox.params import Source
 
 MODEL, ADAPTER = "model.safetensors", "adapter_model.safetensors"
+VOCABULARIES = ("tokenizer.json", "spiece.model", "sentencepiece.bpe.model", "vocab.json", "vocab.txt")
 LEGACY = {"pytorch_model.bin": MODEL, "adapter_model.bin": ADAPTER}
 
 
@@ -29,9 +30,9 @@ def path(source: Source) -> Path:
 
 
 def check_pinned(source: Source) -> None:
-    """Raises InputError unless the source is pinned; an adapter that is tuned here needs no pin."""
+    """Raises InputError unless the source is pinned; an adapter that is made here needs no pin."""
     key, pin = ("revision", source.revision) if source.hub else ("sha256", source.sha256)
-    if pin is None and source.origin != TRAIN:
+    if pin is None and not source.made_here:
         raise InputError(f"{source.origin or source.path} has no {key} in params.yaml: run `make pin`")
 
 
