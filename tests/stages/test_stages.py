@@ -276,14 +276,14 @@ def test_help_says_what_a_stage_reads_and_writes(
 
 TOUCH_64_MB_AGAIN = """
 import resource, sys
-from detox import heap
+from detox.runtime import allocator
 
 if "keep" in sys.argv:
-    heap.keep_freed()
+    allocator.keep_freed()
 size = 64_000_000 + len(sys.argv)
 b"x" * size
 if "give" in sys.argv:
-    heap.give_back()
+    allocator.give_back()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 b"x" * size
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
