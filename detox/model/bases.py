@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import torch
+from torch import nn
 from transformers import AutoModelForSeq2SeqLM, PreTrainedConfig, PreTrainedModel
 
 from detox.errors import InputError
@@ -22,7 +24,10 @@ def check(folder: Path) -> PreTrainedModel:
 
 
 def load(folder: Path, dtype: str = "float32") -> PreTrainedModel:
-    """The encoder–decoder in this folder, in this type of numbers. Raises InputError if it is damaged, or is none."""
+    """The encoder–decoder in this folder, in this type of numbers, its head in float32.
+
+    Raises InputError if it is damaged, or is none.
+    """
     config = described(folder)
     if getattr(config, "dense_act_fn", None) == "gelu_new":
         config.dense_act_fn = "gelu_pytorch_tanh"  # the same function in one pass over the memory, not in eight
@@ -30,6 +35,9 @@ def load(folder: Path, dtype: str = "float32") -> PreTrainedModel:
         AutoModelForSeq2SeqLM, folder, dtype, config=config, attn_implementation=SHARED
     )
     linear.freeze(model)
+    if model.dtype != torch.float32:
+        head = model.get_output_embeddings()  # in bfloat16 the logits around 16 are 1/8 apart
+        head.weight = nn.Parameter(head.weight.float(), requires_grad=False)
     return model
 
 

@@ -27,11 +27,10 @@ from transformers.modeling_outputs import BaseModelOutput
 from trl.experimental.ppo import AutoModelForSeq2SeqLMWithValueHead
 
 from detox.model import adapters, bases, distributions
-from detox.model.sampling import Encoding, Sample, Step, draw
+from detox.model.sampling import Encoding, Sample, Step, draw, encoded
 from detox.runtime.devices import CPU
 
 POLICY, REFERENCE = "policy", "reference"
-ENCODED_AT_ONCE = 4  # prompts of similar length: on a CPU no more are faster, and little is padding
 
 
 class Evaluation(NamedTuple):
@@ -52,18 +51,12 @@ class Policy(nn.Module):
         Raises InputError if one is damaged or they do not fit.
         """
         super().__init__()
-        adapters.check(adapter, base)
+        start = adapters.load(adapter, base)
         self.adapter = adapter
         model = bases.load(base, dtype)
         self.dtype = model.dtype
-        if not self.exact:
-            head = model.get_output_embeddings()  # in bfloat16 the logits around 16 are 1/8 apart
-            head.weight = nn.Parameter(head.weight.float(), requires_grad=False)
-        # Onto the CPU at first: peft would read a file onto any GPU that there is.
-        peft_model = PeftModel.from_pretrained(
-            model, adapter, adapter_name=POLICY, is_trainable=True, torch_device=CPU.type
-        )
-        peft_model.load_adapter(adapter, adapter_name=REFERENCE, is_trainable=False, torch_device=CPU.type)
+        peft_model = adapters.attached(model, start, POLICY, trainable=True)
+        peft_model = adapters.attached(peft_model, start, REFERENCE)
         self.model = AutoModelForSeq2SeqLMWithValueHead.from_pretrained(peft_model, summary_dropout_prob=0.0)
         nn.init.zeros_(self.model.v_head.summary.weight)
         nn.init.zeros_(self.model.v_head.summary.bias)
@@ -139,12 +132,13 @@ class Policy(nn.Module):
         run again.
         """
         with self.merged(self.language_model.get_encoder()):
-            encoding = Encoding(self._encode_by_length(prompt_ids, prompt_mask), prompt_mask.long(), max_new_tokens)
-        with self.merged(self.language_model.get_decoder()), self._head_reads() as states:
+            states = encoded(self.language_model.get_encoder(), prompt_ids, prompt_mask)
+            encoding = Encoding(states, prompt_mask.long(), max_new_tokens)
+        with self.merged(self.language_model.get_decoder()), self._head_reads() as read:
 
             def step(tokens: Tensor) -> Step:
                 logits, _, values = self.model(**encoding.inputs(), decoder_input_ids=tokens[:, None])
-                return Step(logits[:, 0], values[:, 0], states.pop()[:, 0])
+                return Step(logits[:, 0], values[:, 0], read.pop()[:, 0])
 
             return draw(step, encoding, seeds, max_new_tokens, self.language_model.config, constraint)
 
@@ -212,17 +206,6 @@ class Policy(nn.Module):
         """What the decoder reads of the prompts, and its mask: one row each, however many responses there are."""
         mask = prompt_mask.long()
         return self.language_model.get_encoder()(input_ids=prompt_ids, attention_mask=mask).last_hidden_state, mask
-
-    def _encode_by_length(self, prompt_ids: Tensor, prompt_mask: Tensor) -> Tensor:
-        """What the decoder reads of the prompts, a few of similar length at a time; 0 where they are padding."""
-        lengths = prompt_mask.sum(1)
-        encoded = torch.zeros(
-            *prompt_ids.shape, self.language_model.config.d_model, dtype=self.dtype, device=self.device
-        )
-        for rows in lengths.argsort(descending=True, stable=True).split(ENCODED_AT_ONCE):
-            width = lengths[rows].max()
-            encoded[rows, :width] = self._encode(prompt_ids[rows, :width], prompt_mask[rows, :width])[0]
-        return encoded
 
     def _shifted(self, ids: Tensor) -> Tensor:
         """What the decoder reads to predict `ids`: the start token, then all but the last."""

@@ -1,38 +1,61 @@
 """What transformers saved, read from a folder of this machine: whole, and as it stands there, or not at all.
 
-The library by itself would put random numbers in the place of missing weights, make up an empty vocabulary, and offer
-to run code that lies beside a model.
+The library by itself would put random numbers in the place of missing weights, make up an empty vocabulary, run code
+that lies beside a model, and open any file of the machine that a configuration names. So it is never given the folder:
+a model is made of its cleaned configuration and its weights, a tokenizer of cleaned copies of its files.
 """
 
-from collections.abc import Iterator
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
+from transformers.tokenization_utils_tokenizers import TokenizersBackend
 from transformers.utils import logging
 
-from detox import files
 from detox.errors import InputError
+from detox.model import configurations, weights
 from detox.sources.local import VOCABULARIES
 
-AGAIN = "get it again from its source"
+CONFIG = "config.json"
+MERGES = "merges.txt"
+CLEANED = {
+    "tokenizer_config.json": configurations.tokenizer,
+    "special_tokens_map.json": configurations.special_tokens,
+    "added_tokens.json": configurations.added_tokens,
+}
+# Texts that every tokenizer must read, with characters that are in hardly any vocabulary.
+TRIALS = ("", "\n", "Ann said:\t'It is 5 €, is it not?'\n\n#Person2#: Ꙭ 你好 ☃ 🦆 e\u0301 \U000e0001", "hm " * 1000)
+AGAIN, WHOLE = "get it again from its source", "get the whole model that its config.json describes"
 REASON = 240  # characters of what the library says
 
 
 def config(folder: Path) -> PreTrainedConfig:
-    """What config.json says. Raises InputError if it is missing, damaged, or of a kind unknown to the library."""
-    if not (folder / "config.json").is_file():
-        raise InputError(f"{folder / 'config.json'} does not exist: check the source's path in params.yaml")
-    with _one_line(folder / "config.json"):
-        return AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    """What config.json says of the model. Raises InputError if it is missing, damaged, or says what is not allowed."""
+    path = folder / CONFIG
+    if not path.is_file():
+        raise InputError(f"{path} does not exist: check the source's path in params.yaml")
+    with _one_line(path):
+        described = configurations.model(configurations.read(path, AGAIN), path)
+        return AutoConfig.for_model(**described)
 
 
 def skeleton(kind: Any, folder: Path) -> Any:
-    """The model that config.json describes, without weights. Raises InputError if it is not of this Auto class."""
-    described = config(folder)
-    with _one_line(folder / "config.json"), torch.device("meta"):
+    """The model that config.json describes, without weights. Raises InputError if it is not of this Auto class, or far
+    larger than the weights beside it.
+    """
+    with weights.opened(folder, AGAIN) as held:
+        return _skeleton(kind, folder, config(folder), held)
+
+
+def _skeleton(kind: Any, folder: Path, described: PreTrainedConfig, held: weights.Weights) -> Any:
+    with _one_line(folder / CONFIG), weights.bound(held), torch.device("meta"):
         return kind.from_config(described, trust_remote_code=False)
 
 
@@ -41,71 +64,95 @@ def model(kind: Any, folder: Path, dtype: str = "float32", **options: Any) -> An
 
     Raises InputError if it is of another kind, or if a weight is missing, has another shape or is not finite.
     """
-    loaded, info = _from_pretrained(kind, folder, dtype=getattr(torch, dtype), **options)
-    wrong = _wrong(info)
+    loaded, wrong = _loaded(kind, folder, dtype=getattr(torch, dtype), **options)
     wrong |= {name: "is not finite" for name, weight in loaded.named_parameters() if not weight.isfinite().all()}
     _refuse(folder, wrong)
     return loaded.eval()
 
 
 def check(kind: Any, folder: Path) -> Any:
-    """The model without its weights, of which only names and shapes are read: a moment for any size.
+    """The model without its weights, of which names and shapes alone are read: a moment for any size.
 
     Raises InputError if it is of another kind, or if a weight is missing or has another shape.
     """
-    loaded, info = _from_pretrained(kind, folder, device_map="meta")
-    _refuse(folder, _wrong(info))
+    loaded, wrong = _loaded(kind, folder, dtype=torch.float32, device_map="meta")
+    _refuse(folder, wrong)
     return loaded
 
 
-def _from_pretrained(kind: Any, folder: Path, **options: Any) -> tuple[Any, dict[str, Any]]:
-    """The model, and what the library says of its weights."""
-    options = {"config": config(folder), **options}
-    _check_parts(folder / "model.safetensors.index.json")
-    with _one_line(folder):
-        return kind.from_pretrained(
-            folder,
-            use_safetensors=True,
-            trust_remote_code=False,
+def _loaded(kind: Any, folder: Path, **options: Any) -> tuple[Any, dict[str, str]]:
+    """The model, and what is wrong with which weight by what the library says."""
+    described = options.pop("config", None) or config(folder)
+    with _one_line(folder), weights.opened(folder, AGAIN) as held:
+        skeleton = _skeleton(kind, folder, described, held)
+        _refuse(folder, weights.misshapen(held, skeleton))  # of two tied tables the library would say something else
+        loaded, info = type(skeleton).from_pretrained(
+            None,
+            config=described,
+            state_dict=held,
             ignore_mismatched_sizes=True,  # or the library would print a table; they are refused below
             output_loading_info=True,
             **options,
         )
-
-
-def _wrong(info: dict[str, Any]) -> dict[str, str]:
-    """What is wrong with which weight, by what the library says."""
+    loaded.name_or_path = loaded.config.name_or_path = str(folder)
     wrong = dict.fromkeys(info["missing_keys"], "is absent")
-    return wrong | {
-        name: f"is {_shape(found)}, not {_shape(wanted)}" for name, found, wanted in info["mismatched_keys"]
-    }
+    return loaded, wrong | {name: weights.other(found, wanted) for name, found, wanted in info["mismatched_keys"]}
 
 
 def _refuse(folder: Path, wrong: dict[str, str]) -> None:
+    """Raises InputError if something is wrong with a weight."""
     if wrong:
         name = min(wrong)
-        raise InputError(
-            f"{folder}: the weight {name} {wrong[name]}: get the whole model that its config.json describes"
-        )
-
-
-def _check_parts(index: Path) -> None:
-    """Raises InputError if a model that is stored in parts has one elsewhere: the library would open any file."""
-    parts = files.read_json(index, AGAIN).get("weight_map") if index.is_file() else {}
-    if not isinstance(parts, dict) or any(name != Path(str(name)).name for name in parts.values()):
-        raise InputError(f"{index}: weight_map does not name files beside it: {AGAIN}")
+        raise InputError(f"{folder}: the weight {name} {wrong[name]}: {WHOLE}")
 
 
 def tokenizer(folder: Path, *needed: str) -> PreTrainedTokenizerBase:
     """The tokenizer that lies beside a model; `needed` are special tokens: pad, eos.
 
-    Raises InputError if there is none, if it lacks one of these, or does not belong to the model.
+    Raises InputError if there is none, if it lacks one of these, cannot read every text, or does not belong to the
+    model.
     """
     if not any((folder / name).is_file() for name in VOCABULARIES):
         raise InputError(f"{folder} has no tokenizer (none of {', '.join(VOCABULARIES)}): put the model's own there")
-    with _one_line(folder):
-        loaded = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     described = config(folder)
+    with _one_line(folder), _cleaned(folder) as copy, _no_panic():
+        loaded = AutoTokenizer.from_pretrained(copy, config=described, trust_remote_code=False)
+        _check_reads(loaded, copy)
+    loaded.name_or_path = str(folder)
+    _check_belongs(loaded, described, folder, needed)
+    return loaded
+
+
+@contextmanager
+def _cleaned(folder: Path) -> Iterator[Path]:
+    """Within the block a folder with a tokenizer's vocabulary, and of its configuration what is allowed."""
+    with tempfile.TemporaryDirectory() as temporary:
+        for name in (*VOCABULARIES, MERGES):
+            if (folder / name).is_file():
+                shutil.copyfile(folder / name, Path(temporary, name))
+        for name, clean in CLEANED.items():
+            if (path := folder / name).is_file():
+                tree = clean(configurations.read(path, AGAIN), path)
+                Path(temporary, name).write_text(json.dumps(tree), encoding="utf-8")
+        try:
+            yield Path(temporary)
+        except Exception as error:  # whose text names the wrong folder
+            raise ValueError(str(error).replace(temporary, str(folder))) from error
+
+
+def _check_reads(loaded: Any, folder: Path) -> None:
+    """Raises ValueError, or what the library raises, unless the tokenizer has a vocabulary and can read any text."""
+    if not isinstance(loaded, TokenizersBackend):
+        raise ValueError(f"a {type(loaded).__name__} has no tokenizer.json")
+    wanted = {name for kind, name in type(loaded).vocab_files_names.items() if kind in ("vocab_file", "merges_file")}
+    missing = sorted(name for name in wanted if not (folder / name).is_file())
+    if missing and not (folder / VOCABULARIES[0]).is_file():
+        raise ValueError(f"there is no {missing[0]}, the vocabulary of a {type(loaded).__name__}")
+    for text in TRIALS:
+        loaded.decode(loaded(text, verbose=False)["input_ids"])
+
+
+def _check_belongs(loaded: Any, described: PreTrainedConfig, folder: Path, needed: Sequence[str]) -> None:
     for name in needed:
         if getattr(loaded, f"{name}_token_id") is None:
             raise InputError(f"{folder}: the tokenizer has no {name} token: name one in its tokenizer_config.json")
@@ -117,7 +164,6 @@ def tokenizer(folder: Path, *needed: str) -> PreTrainedTokenizerBase:
     if "eos" in needed and loaded.eos_token_id != described.eos_token_id:
         ends = f"{loaded.eos_token_id}, the model with {described.eos_token_id}"
         raise InputError(f"{folder}: the tokenizer ends a text with token {ends}: put the model's own there")
-    return loaded
 
 
 def first_sentence(error: Exception) -> str:
@@ -133,6 +179,8 @@ def _one_line(path: Path) -> Iterator[None]:
     logging.disable_progress_bar()
     try:
         yield
+    except InputError:
+        raise
     except Exception as error:  # whatever a damaged or hostile file makes of it
         raise InputError(f"{path} cannot be read ({first_sentence(error)}): {AGAIN}") from error
     finally:
@@ -141,5 +189,18 @@ def _one_line(path: Path) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _shape(shape: Any) -> str:
-    return " x ".join(map(str, shape))
+@contextmanager
+def _no_panic() -> Iterator[None]:
+    """Within the block a panic of tokenizers, which is in Rust, is a ValueError, and says nothing on stderr itself."""
+    with open(os.devnull, "wb") as nowhere:
+        stderr = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        except BaseException as error:
+            if type(error).__name__ == "PanicException":  # which no module exports
+                raise ValueError(str(error)) from error
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)

@@ -16,6 +16,8 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from detox.model.attention import RoomForAll
 
+ENCODED_AT_ONCE = 4  # prompts of similar length: on a CPU no more are faster, and little is padding
+
 
 def seed_of(*key: int) -> int:
     """A seed for one random draw from what identifies it, e.g. (seed, step, episode): never from a batch's shape."""
@@ -38,6 +40,18 @@ class Step(NamedTuple):
     logits: Tensor  # [batch vocab]
     values: Tensor  # [batch]
     states: Tensor  # [batch width]
+
+
+@torch.no_grad()
+def encoded(encoder: Any, prompt_ids: Tensor, prompt_mask: Tensor) -> Tensor:
+    """What the decoder reads of the prompts: `[batch prompt width]`, 0 in padding; a few of like length at a time."""
+    lengths = prompt_mask.sum(1)
+    shape = (*prompt_ids.shape, encoder.config.d_model)
+    states = torch.zeros(shape, dtype=encoder.dtype, device=prompt_ids.device)
+    for rows in lengths.argsort(descending=True, stable=True).split(ENCODED_AT_ONCE):
+        ids, mask = (each[rows, : lengths[rows].max()] for each in (prompt_ids, prompt_mask.long()))
+        states[rows, : ids.shape[1]] = encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+    return states
 
 
 class Encoding:
@@ -117,3 +131,20 @@ def draw(
             encoding.keep(unfinished, kept)
             rows, running, tokens = rows[kept], running[kept], tokens[kept]
     return Sample(*(tensor[:, : t + 1] for tensor in (ids, mask, logprobs, values, states)))
+
+
+@torch.no_grad()
+def most_probable(model: Any, prompt_ids: Tensor, prompt_mask: Tensor, max_new_tokens: int) -> Sample:
+    """The most probable response to each prompt, token by token, of an encoder–decoder without a value head.
+
+    Of its configuration only the tokens that begin, end and pad a response matter.
+    """
+    states = encoded(model.get_encoder(), prompt_ids, prompt_mask)
+    encoding = Encoding(states, prompt_mask.long(), max_new_tokens)
+
+    def step(tokens: Tensor) -> Step:
+        logits = model(**encoding.inputs(), decoder_input_ids=tokens[:, None]).logits[:, 0]
+        nothing = logits.new_zeros(len(logits), states.shape[2])
+        return Step(logits, nothing[:, 0], nothing)
+
+    return draw(step, encoding, [None] * len(prompt_ids), max_new_tokens, model.config)

@@ -153,6 +153,8 @@ def newest(area: Path) -> State | None:
 
 def read(path: Path) -> State:
     """A checkpoint, every byte of it checked. Raises Damaged."""
+    if any(each.is_symlink() for each in (path, path / MANIFEST, path / TENSORS, path / RECORD)):
+        raise Damaged("is a link, or holds one")
     try:
         manifest = json.loads((path / MANIFEST).read_bytes())
         contents = {name: (path / name).read_bytes() for name in (TENSORS, RECORD)}

@@ -1,23 +1,22 @@
 """The trained summariser in use: summaries before and after PPO, and their toxicity.
 
 It runs in the project's root, where params.yaml is and where `make repro` or `dvc pull` puts models/adapter and
-models/ppo. It decodes with transformers' own `generate`, which gives the greedy summaries of data/summaries, since
-importing trl for detox/model/policy.py takes a second more.
+models/ppo. It loads and decodes as the pipeline does, to the greedy summaries of data/summaries; only not through
+detox/model/policy.py, since importing trl takes a second more.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import torch
 from peft import PeftModel
-from transformers import AutoModelForSeq2SeqLM, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from detox import params
 from detox.errors import InputError
-from detox.model import adapters, linear, pretrained, prompts
+from detox.model import adapters, bases, linear, prompts, sampling
 from detox.model.classifier import Classifier
-from detox.runtime.devices import CPU
 from detox.serving.inputs import AT_ONCE
 from detox.sources import local
 
@@ -62,9 +61,11 @@ class Summarizer:
     def __init__(self, after_only: bool = False):
         """Loads them. Raises InputError if one is missing or does not fit."""
         self.sides = (AFTER,) if after_only else (BEFORE, AFTER)
-        base, self.max_prompt_tokens = base_model()
-        self.max_new_tokens = params.load(params.Summarize).max_new_tokens
-        self.model = adapted(base, made({side: ADAPTERS[side] for side in self.sides}))
+        base, p = base_model()
+        self.limits = limits(p)
+        self.exact = p.dtype == "float32"  # in bfloat16 much of a merged adapter would be lost
+        folders = made({side: ADAPTERS[side] for side in self.sides})
+        self.model = adapted(bases.load(base, p.dtype), base, folders)
         self.tokenizer = prompts.tokenizer(base)
         self.scorer = None if after_only else Scorer()
 
@@ -78,20 +79,19 @@ class Summarizer:
         columns = {side: self._side(side, dialogues) for side in self.sides}
         lengths = map(len, self.tokenizer([prompts.prompt(text) for text in dialogues], verbose=False)["input_ids"])
         return [
-            {**{side: column[row] for side, column in columns.items()}, "truncated": length > self.max_prompt_tokens}
+            {**{side: column[row] for side, column in columns.items()}, "truncated": length > self.limits[0]}
             for row, length in enumerate(lengths)
         ]
 
     def _side(self, side: str, dialogues: Sequence[str]) -> list[Row]:
         """The summaries of one adapter, with their toxicity."""
         self.model.set_adapter(side)
-        with adapters.merged(self.model):
-            texts = greedy(self.model, self.tokenizer, dialogues, self.max_prompt_tokens, self.max_new_tokens)
+        with adapters.merged(self.model) if self.exact else nullcontext():
+            texts = greedy(self.model, self.tokenizer, dialogues, *self.limits)
         toxicity = self.scorer(texts) if self.scorer else [{}] * len(texts)
         return [{"summary": text} | scores for text, scores in zip(texts, toxicity, strict=True)]
 
 
-@torch.no_grad()
 def greedy(
     model: Any,  # transformers' own, or peft's around it
     tokenizer: PreTrainedTokenizerBase,
@@ -101,16 +101,19 @@ def greedy(
 ) -> list[str]:
     """The most probable summary of each dialogue, token by token."""
     ids, mask = prompts.encode(tokenizer, [prompts.prompt(text) for text in dialogues], max_prompt_tokens)
-    output = model.generate(
-        input_ids=ids, attention_mask=mask.long(), do_sample=False, num_beams=1, max_new_tokens=max_new_tokens
-    )
-    return [text.strip() for text in tokenizer.batch_decode(output, skip_special_tokens=True)]
+    sample = sampling.most_probable(model, ids, mask, max_new_tokens)
+    return prompts.decode(tokenizer, sample.ids, sample.mask)
 
 
-def base_model() -> tuple[Path, int]:
-    """The base model of params.yaml, and how many tokens it reads."""
-    model = params.load(params.Model)
-    return local.path(model.source), model.max_prompt_tokens
+def base_model() -> tuple[Path, params.Model]:
+    """The base model of params.yaml, and what that says of it."""
+    p = params.load(params.Model)
+    return local.path(p.source), p
+
+
+def limits(p: params.Model) -> tuple[int, int]:
+    """How many tokens the base reads, and how many it writes."""
+    return p.max_prompt_tokens, params.load(params.Summarize).max_new_tokens
 
 
 def made(folders: Mapping[str, Path]) -> Mapping[str, Path]:
@@ -121,14 +124,10 @@ def made(folders: Mapping[str, Path]) -> Mapping[str, Path]:
     return folders
 
 
-def adapted(base: Path, folders: Mapping[str, Path]) -> PeftModel:
-    """The base, frozen, and these adapters by name, of which the first is active."""
-    for folder in folders.values():
-        adapters.check(folder, base)
-    model = pretrained.model(AutoModelForSeq2SeqLM, base)
+def adapted(model: PreTrainedModel, base: Path, folders: Mapping[str, Path]) -> PeftModel:
+    """The base model, from this folder, frozen, and these adapters by name, of which the first is active."""
     linear.freeze(model)
-    (first, folder), *others = folders.items()
-    both = PeftModel.from_pretrained(model, folder, adapter_name=first, torch_device=CPU.type)
-    for name, folder in others:
-        both.load_adapter(folder, adapter_name=name, torch_device=CPU.type)
-    return both.eval()
+    both: PreTrainedModel | PeftModel = model
+    for name, folder in folders.items():
+        both = adapters.attached(both, adapters.load(folder, base), name)
+    return cast(PeftModel, both)

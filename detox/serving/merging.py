@@ -2,17 +2,17 @@
 
 import math
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from transformers import AutoModelForSeq2SeqLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from detox import files, params
+from detox import files
 from detox.corpus import dialogues
 from detox.errors import InputError
 from detox.generation import rivals
 from detox.model import pretrained, prompts
-from detox.serving.api import ADAPTERS, AFTER, adapted, base_model, greedy, made
+from detox.serving.api import ADAPTERS, AFTER, adapted, base_model, greedy, limits, made
 
 CHECKED = 8  # dialogues whose summaries the merged model must give again
 TEST = Path("data/prepared/test.jsonl")
@@ -35,24 +35,25 @@ def merge(folder: Path, scale: float = 1.0) -> int:
         raise InputError(f"the scale is {scale}: give a number such as 1.0")
     if folder.exists():
         raise InputError(f"{folder} exists already: remove it or choose another name")
-    p, (base, max_prompt_tokens) = params.load(params.Summarize), base_model()
-    limits = {"max_prompt_tokens": max_prompt_tokens, "max_new_tokens": p.max_new_tokens}
+    base, p = base_model()
+    max_new_tokens = (allowed := limits(p))[1]
     texts = [dialogue.text for dialogue in rivals.choose(dialogues.load(TEST), CHECKED)]
     before, after = made(ADAPTERS).values()
     with tempfile.TemporaryDirectory() as scratch, files.atomic(folder) as new:
         scaled = Path(scratch, "adapter")
         rivals.save_scaled(before, after, scale, scaled)
-        model, tokenizer = adapted(base, {AFTER: scaled}), prompts.tokenizer(base)
-        wanted = greedy(model, tokenizer, texts, **limits)
-        _save(model.merge_and_unload(safe_merge=True), tokenizer, p.max_new_tokens, new)
-        check(new, texts, wanted, scale, limits)
+        plain, tokenizer = pretrained.model(AutoModelForSeq2SeqLM, base), prompts.tokenizer(base)
+        model = adapted(plain, base, {AFTER: scaled})
+        wanted = greedy(model, tokenizer, texts, *allowed)
+        _save(model.merge_and_unload(safe_merge=True), tokenizer, max_new_tokens, new)
+        check(new, texts, wanted, scale, allowed)
     return len(texts)
 
 
-def check(folder: Path, texts: Sequence[str], wanted: Sequence[str], scale: float, limits: Mapping[str, int]) -> None:
+def check(folder: Path, texts: Sequence[str], wanted: Sequence[str], scale: float, limits: tuple[int, int]) -> None:
     """Raises InputError unless the model in the folder, read back, gives these summaries."""
     model, tokenizer = pretrained.model(AutoModelForSeq2SeqLM, folder), prompts.tokenizer(folder)
-    if greedy(model, tokenizer, texts, **limits) != wanted:
+    if greedy(model, tokenizer, texts, *limits) != wanted:
         raise InputError(f"merged at {scale:g} the model says something else than its adapter: try another scale")
 
 

@@ -6,13 +6,21 @@ paths: `find * -type f -not -path '*/.*' -print0 | LC_ALL=C sort -z | xargs -0 s
 
 import hashlib
 import os
+import re
+import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from detox.errors import InputError
+from detox.errors import InputError, brief
 from detox.params import Source
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 MODEL, ADAPTER = "model.safetensors", "adapter_model.safetensors"
-VOCABULARIES = ("tokenizer.json", "spiece.model", "sentencepiece.bpe.model", "vocab.json", "vocab.txt")
+VOCABULARIES = """tokenizer.json spiece.model sentencepiece.bpe.model sentencepiece.model spm.model tokenizer.model
+    vocab.json vocab.txt""".split()
+SHARED = 10  # times its size may what torch saved be in memory: T5's files hold one table under four names
 LEGACY = {"pytorch_model.bin": MODEL, "adapter_model.bin": ADAPTER}
 
 
@@ -37,7 +45,12 @@ def check_pinned(source: Source) -> None:
 
 
 def check_links(folder: Path) -> None:
-    """Raises InputError for a link out of the folder: a clone has the link, but not what it leads to."""
+    """Raises InputError for a link out of the folder, or one by which a relative path leads out of the project.
+
+    A clone has the link, but not what it leads to.
+    """
+    if not folder.is_absolute() and not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(".")):
+        raise InputError(f"{folder} leads out of the project by a link: put what it leads to in its place")
     for path in sorted(folder.rglob("*")):
         if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
             raise InputError(f"{path} is a link out of {folder}: put what it leads to in its place")
@@ -67,23 +80,67 @@ def to_safetensors(folder: Path) -> None:
     for name, new in LEGACY.items():
         if (legacy := folder / name).is_file():
             if not (folder / new).is_file():
-                _convert(legacy, folder / new)
+                convert(legacy, folder / new, legacy.name)
             legacy.unlink()
 
 
-def _convert(legacy: Path, path: Path) -> None:
-    # Here and not at the top, because they take seconds, and where weights are safetensors nobody needs them.
-    import torch
+def convert(legacy: Path, path: Path, name: str) -> None:
+    """Writes a file that torch saved as safetensors. Raises InputError as `tensors` does."""
+    # Here and not at the top, because it takes seconds, and where weights are safetensors nobody needs it.
     from safetensors.torch import save_file
 
+    # Tensors that share memory would be refused.
+    held = {key: tensor.clone().contiguous() for key, tensor in tensors(legacy, name).items()}
+    save_file(held, path, metadata={"format": "pt"})
+
+
+def tensors(legacy: Path, name: str) -> "dict[str, Tensor]":
+    """The tensors in a file that torch saved, on the CPU; some of them may share their memory.
+
+    Raises InputError, which calls the file by this name, if it holds anything else or more than its size; nothing in it
+    is run.
+    """
+    import torch
+
     try:
-        weights = torch.load(legacy, map_location="cpu", weights_only=True)
-        # Tensors that share memory would be refused.
-        tensors = {name: weight.clone().contiguous() for name, weight in weights.items()}
+        zipped = zipfile.is_zipfile(legacy)
+        if zipped:
+            _check_stored(legacy)
+        found = torch.load(legacy, map_location="cpu", weights_only=True, mmap=zipped)
+        for key, tensor in found.items():
+            _check_plain(key, tensor)
+        if sum(tensor.nbytes for tensor in found.values()) > SHARED * legacy.stat().st_size:
+            raise ValueError("its tensors together have many times its size")
+        return {key: tensor.detach() for key, tensor in found.items()}
     except Exception as error:  # whatever a damaged or hostile file makes of it
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{legacy.name} holds more than tensors or is damaged ({reason}): get safetensors") from error
-    save_file(tensors, path, metadata={"format": "pt"})
+        raise InputError(f"{name} holds more than tensors or is damaged ({_reason(error)}): get safetensors") from error
+
+
+def _reason(error: Exception) -> str:
+    """What torch found, without its advice to trust the file."""
+    said = re.search(r"(?:WeightsUnpickler error: |Trying to load )(\S.*)", str(error))
+    reason = (said[1] if said else str(error).strip()).splitlines()[:1]
+    return reason[0].partition(". ")[0].rstrip(".") if reason and " " in reason[0] else type(error).__name__
+
+
+def _check_stored(legacy: Path) -> None:
+    """Raises ValueError for a compressed file, which could be a thousand times as large in memory."""
+    with zipfile.ZipFile(legacy) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise ValueError("it is compressed")
+
+
+def _check_plain(name: object, tensor: object) -> None:
+    """Raises ValueError unless it is a dense tensor of real numbers under a name, no larger than what it stands on."""
+    import torch
+
+    if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
+        raise ValueError(f"{brief(name)} is of type {type(tensor).__name__}")
+    dense = tensor.layout == torch.strided and not tensor.is_nested and tensor.device.type == "cpu"
+    if not dense or tensor.is_quantized or tensor.is_complex():
+        raise ValueError(f"{brief(name)} is a tensor of another kind: {tensor.layout}, {tensor.dtype}, {tensor.device}")
+    if tensor.nbytes > tensor.untyped_storage().nbytes():
+        raise ValueError(f"{brief(name)} has more numbers than the file holds of it")
 
 
 def _sha256(path: Path) -> str:

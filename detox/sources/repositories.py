@@ -23,7 +23,7 @@ from detox.sources import local
 WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", "*.jsonl", "*.csv"]
 ADAPTER = ("adapter_config.json", local.ADAPTER)
 WEIGHTS = (local.MODEL, f"{local.MODEL}.index.json", "pytorch_model.bin")
-MODEL_FILES = (("config.json",), WEIGHTS, local.VOCABULARIES)
+MODEL_FILES = (("config.json",), WEIGHTS, tuple(local.VOCABULARIES))
 # By section of params.yaml, the files without which a source is of no use: one of each of these groups.
 NEEDED: dict[str, tuple[tuple[str, ...], ...]] = {
     "model": MODEL_FILES,

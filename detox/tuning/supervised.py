@@ -25,7 +25,7 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 from detox import files
 from detox.corpus.dialogues import Dialogue
 from detox.evaluation import metrics
-from detox.model import adapters, bases, prompts
+from detox.model import adapters, bases, lora, prompts
 from detox.model.sampling import seed_of
 from detox.params import Tuning
 from detox.runtime import checkpoints, devices
@@ -61,7 +61,7 @@ def tune(
     """
     set_seed(seed)
     tokenizer = prompts.tokenizer(base)
-    model = get_peft_model(bases.load(base), adapters.fresh(p, base))
+    model = get_peft_model(bases.load(base), lora.fresh(p))
     examples, held_out = (_examples(tokenizer, part, max_prompt_tokens, p.max_summary_tokens) for part in (train, dev))
     held_out.sort(key=lambda row: len(row["input_ids"]))
     passes = [row for number in range(p.epochs) for row in one_pass(examples, p.batch_size, seed_of(seed, number))]
@@ -96,7 +96,7 @@ def begin(
     the base itself. Without dev dialogues nothing is returned.
     """
     set_seed(seed)
-    model = get_peft_model(bases.load(base), adapters.fresh(p, base))
+    model = get_peft_model(bases.load(base), lora.fresh(p))
     model.save_pretrained(str(folder), save_embedding_layers=False)
     tokenizer = prompts.tokenizer(base)
     return _rouge(model.to(device), tokenizer, dev, p, max_prompt_tokens) if dev else {}

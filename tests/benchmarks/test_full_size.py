@@ -11,11 +11,11 @@ import torch
 from imports import ROOT
 from peft import LoraConfig
 from safetensors.torch import save_file
-from transformers import T5Config, T5ForConditionalGeneration
+from transformers import AutoModelForSeq2SeqLM, T5Config, T5ForConditionalGeneration
 
 from benchmarks import cost, full_size, shapes, usage
 from detox.errors import InputError
-from detox.model import adapters
+from detox.model import adapters, pretrained
 from detox.model.policy import Policy
 
 PARAMETERS = {
@@ -66,8 +66,9 @@ def test_on_flan_t5_base_1_41_percent_of_the_weights_are_trained_and_769_of_the_
     """Rank 32 on q and v of 36 attentions 768 wide; 247,577,856 weights in the base, whose head is its own."""
     base, adapter = tmp_path / "base", tmp_path / "adapter"
     save_zeros(base)
-    LoraConfig(r=32, lora_alpha=32, target_modules=["q", "v"], task_type="SEQ_2_SEQ_LM").save_pretrained(str(adapter))
-    shapes = adapters._expected_shapes(adapter, base)
+    config = LoraConfig(r=32, lora_alpha=32, target_modules=["q", "v"], task_type="SEQ_2_SEQ_LM")
+    config.save_pretrained(str(adapter))
+    shapes = adapters.shapes(config, pretrained.skeleton(AutoModelForSeq2SeqLM, base))
     save_file({name: torch.zeros(shape) for name, shape in shapes.items()}, adapter / "adapter_model.safetensors")
     sizes = Policy(base, adapter).sizes()
     assert sizes["trainable_parameters"] == 36 * 2 * 32 * (768 + 768) == 3_538_944

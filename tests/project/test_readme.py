@@ -29,18 +29,18 @@ def test_what_a_full_run_costs_is_what_the_command_writes(monkeypatch: pytest.Mo
 
 
 def test_the_seeds_are_those_of_this_pipeline() -> None:
-    """The pipeline's own seed is one of them, and gives what the pipeline has given."""
+    """The pipeline's own seed is one of them, and gives what the pipeline has given, but for rounding.
+
+    Another processor rounds otherwise, which training amplifies: the same commit gave −66.8 % on an AMD EPYC and
+    −68.1 % on an Intel Xeon. So each change has to lie in the other's interval.
+    """
     rows = pd.read_csv(ROOT / "metrics" / "seeds.csv").set_index("seed")
     change = files.read_metrics(ROOT / "metrics" / "evaluate.json")["all"]["change"]
-    seed = profiles.read(ROOT / "params.yaml")["seed"]
+    own = rows.loc[profiles.read(ROOT / "params.yaml")["seed"]]
 
-    found = {name: rows.loc[seed, name] for name in ("judge", "judge_low", "rougeL", "rougeL_high")}
-    assert found == {
-        "judge": pytest.approx(change["judge"]["relative"]),
-        "judge_low": pytest.approx(change["judge"]["low"]),
-        "rougeL": pytest.approx(change["rougeL"]["absolute"]),
-        "rougeL_high": pytest.approx(change["rougeL"]["high"]),
-    }, "run 'make seeds'"
+    for name, kind in (("judge", "relative"), ("reward", "relative"), ("rougeL", "absolute"), ("slots", "absolute")):
+        assert own[f"{name}_low"] <= change[name][kind] <= own[f"{name}_high"], "run 'make seeds'"
+        assert change[name]["low"] <= own[name] <= change[name]["high"], "run 'make seeds'"
 
 
 def test_the_worst_seed_is_the_least_fall_of_toxicity_and_the_largest_loss_of_quality() -> None:

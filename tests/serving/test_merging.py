@@ -82,7 +82,7 @@ def test_a_folder_that_exists_is_refused_and_stays(tmp_path: Path) -> None:
 
 def test_a_model_that_says_something_else_is_not_published(base: Path, tmp_path: Path) -> None:
     """The base says something else than the adapter."""
-    limits = {"max_prompt_tokens": 30, "max_new_tokens": 10}
+    limits = (30, 10)
     said = [row["summary"] for row in read_jsonl(Path("data/summaries/ppo.jsonl"))]
     with pytest.raises(InputError, match=r"^merged at 0.5 the model says something else than its adapter"):
         merging.check(base, DIALOGUES[:4], said, 0.5, limits)

@@ -95,10 +95,15 @@ def holding(number: float) -> Callable[[dict[str, Tensor]], object]:
         *(
             pytest.param(
                 first(torch.ones(4, 32).to(kind)),
-                f"{WEIGHTS}: {FIRST} is {name}, not one of F32, F16, BF16: fetch another adapter",
+                f"{WEIGHTS}: {FIRST} is {name}, not one of float32, float16, bfloat16: fetch another adapter",
                 id=name,
             )
-            for kind, name in ((torch.int8, "I8"), (torch.bool, "BOOL"), (torch.float64, "F64"), (torch.int64, "I64"))
+            for kind, name in (
+                (torch.int8, "int8"),
+                (torch.bool, "bool"),
+                (torch.float64, "float64"),
+                (torch.int64, "int64"),
+            )
         ),
         *(
             pytest.param(
@@ -191,10 +196,13 @@ class Trap:
         return os.mkdir, ("sprung",)
 
 
-def test_a_pickle_beside_the_configuration_is_not_opened(refused: Refused) -> None:
+def test_a_pickle_instead_of_safetensors_is_not_run(refused: Refused) -> None:
     WEIGHTS.unlink()
     torch.save({"weight": Trap()}, "adapter/adapter_model.bin")
-    assert complaint(refused) == f"{WEIGHTS} does not exist: check the source's path in params.yaml"
+    assert complaint(refused) == (
+        "adapter/adapter_model.bin holds more than tensors or is damaged (unsupported GLOBAL posix.mkdir whose module "
+        "posix is blocked): get safetensors"
+    )
     assert not Path("sprung").exists()
 
 

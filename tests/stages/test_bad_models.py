@@ -26,6 +26,19 @@ pytest_plugins = ["models", "bad_inputs"]
 QUERY = "encoder.block.0.layer.0.SelfAttention.q.weight"
 AGAIN, WHOLE = "get it again from its source", "get the whole model that its config.json describes"
 OWN = "put the model's own there"
+NOT_THERE = "which is not allowed there: correct or remove it"
+LARGER = f"base/config.json cannot be read (it describes a far larger model than the weights beside it are of): {AGAIN}"
+TEMPLATE = {
+    "type": "TemplateProcessing",
+    "single": [{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "</s>", "type_id": 0}}],
+    "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+}
+FIRST = "base_model.model.decoder.block.0.layer.0.SelfAttention.q.lora_B.weight"
+HEADER = "Error while deserializing header"
+VOCABULARIES = (
+    "tokenizer.json, spiece.model, sentencepiece.bpe.model, sentencepiece.model, spm.model, tokenizer.model, "
+    "vocab.json, vocab.txt"
+)
 
 Spoil = Callable[[], object]
 
@@ -98,6 +111,17 @@ def in_parts(name: str) -> Spoil:
     return spoil
 
 
+def of_words(vocabulary: str, kind: str = "BertTokenizer") -> Spoil:
+    """A tokenizer that is a list of words."""
+
+    def spoil() -> None:
+        Path("classifier/tokenizer.json").unlink()
+        Path("classifier/vocab.txt").write_text(vocabulary.replace(" ", "\n"))
+        Path("classifier/tokenizer_config.json").write_text(json.dumps({"tokenizer_class": kind}))
+
+    return spoil
+
+
 BASE: dict[str, tuple[Spoil, str]] = {
     "no configuration": (
         without("base/config.json"),
@@ -105,22 +129,20 @@ BASE: dict[str, tuple[Spoil, str]] = {
     ),
     "a configuration that is no JSON": (
         content("base/config.json", "{"),
-        "base/config.json cannot be read (It looks like the config file at 'base/config.json' is not a valid JSON "
-        f"file): {AGAIN}",
+        f"base/config.json, line 1: not JSON (Expecting property name enclosed in double quotes): {AGAIN}",
     ),
     "a configuration that is a list": (
         content("base/config.json", "[]"),
-        f"base/config.json cannot be read (Unrecognized model in base): {AGAIN}",
+        f"base/config.json: not a JSON object: {AGAIN}",
     ),
     "a configuration nested 100,000 times": (
         content("base/config.json", "[" * 100_000),
-        "base/config.json cannot be read (maximum recursion depth exceeded while decoding a JSON array from a unicode "
-        f"string): {AGAIN}",
+        f"base/config.json: not JSON (nested too deeply): {AGAIN}",
     ),
     "a model of code that would come from elsewhere": (
         said("base/config.json", model_type="other", auto_map={"AutoConfig": "x.X", "AutoModelForSeq2SeqLM": "x.X"}),
-        "base/config.json cannot be read (The repository base contains custom code which must be executed to correctly "
-        f"load the model): {AGAIN}",
+        "base/config.json: model_type is 'other', none of the library's models that summarise or classify texts: "
+        "choose another model",
     ),
     "a model that only continues texts": (
         said("base/config.json", model_type="gpt2"),
@@ -134,15 +156,15 @@ BASE: dict[str, tuple[Spoil, str]] = {
     ),
     "no weights": (
         without("base/model.safetensors"),
-        f"base cannot be read (Error no file named model.safetensors found in directory base): {AGAIN}",
+        f"base has no weights (model.safetensors, model.safetensors.index.json or pytorch_model.bin): {AGAIN}",
     ),
-    "weights that are a pickle": (
+    "weights of another kind under torch's name": (
         lambda: os.rename("base/model.safetensors", "base/pytorch_model.bin"),
-        f"base cannot be read (Error no file named model.safetensors found in directory base): {AGAIN}",
+        "base/pytorch_model.bin holds more than tensors or is damaged (Weights only load failed): get safetensors",
     ),
     "weights that are a pointer of git-lfs": (
         content("base/model.safetensors", "version https://git-lfs.github.com/spec/v1"),
-        f"base cannot be read (Error while deserializing header: header too large): {AGAIN}",
+        f"base/model.safetensors is not a safetensors file ({HEADER}: header too large): {AGAIN}",
     ),
     "weights in a file elsewhere": (
         in_parts("../weights.safetensors"),
@@ -168,14 +190,42 @@ BASE: dict[str, tuple[Spoil, str]] = {
         said("base/config.json", decoder_start_token_id=10_000),
         "base/config.json: decoder_start_token_id is 10000, which is no token of the model: correct it",
     ),
+    "a million layers": (said("base/config.json", num_layers=1_000_000), LARGER),
+    "two hundred layers": (said("base/config.json", num_layers=200), LARGER),
+    "a million widths": (said("base/config.json", d_model=1_000_000), LARGER),
+    "sixteen million tokens": (said("base/config.json", vocab_size=16_000_000), LARGER),
+    "more tokens than a machine has": (
+        said("base/config.json", vocab_size=10**30),
+        f"base/config.json: vocab_size is 1000000000000000000000000000000, {NOT_THERE}",
+    ),
+    "a few more tokens than the weights": (
+        said("base/config.json", vocab_size=40),
+        f"base: the weight shared.weight is 32 x 32, not 40 x 32: {WHOLE}",
+    ),
+    "no heads": (
+        said("base/config.json", num_heads=0),
+        f"models/adapter/adapter_model.safetensors does not fit the base base: {FIRST} should be 0 x 4, is 32 x 4: "
+        "fetch the adapter that was trained on this base",
+    ),
+    "a width below 0": (
+        said("base/config.json", d_model=-8),
+        f"base/config.json cannot be read (Trying to create tensor with negative dimension -8: [32, -8]): {AGAIN}",
+    ),
+    "a configuration of 20 MB": (
+        content("base/config.json", '{"a": "' + "b" * 20_000_000),
+        f"base/config.json has 20000007 bytes, more than the 16777216 of a configuration: {AGAIN}",
+    ),
+    "weights in a hidden file, which no pin covers": (
+        in_parts(".model.safetensors"),
+        f"base/model.safetensors.index.json: weight_map does not name files beside it: {AGAIN}",
+    ),
     "two tokens to end with": (
         said("base/config.json", eos_token_id=[1, 7]),
         "base/config.json: eos_token_id is [1, 7], which is no token of the model: correct it",
     ),
     "no tokenizer": (
         without("base/tokenizer.json", "base/tokenizer_config.json"),
-        "base has no tokenizer (none of tokenizer.json, spiece.model, sentencepiece.bpe.model, vocab.json, vocab.txt): "
-        + OWN,
+        f"base has no tokenizer (none of {VOCABULARIES}): {OWN}",
     ),
     "a tokenizer that is no JSON": (
         content("base/tokenizer.json", "{"),
@@ -188,6 +238,42 @@ BASE: dict[str, tuple[Spoil, str]] = {
     "a tokenizer without a token to end with": (
         said("base/tokenizer_config.json", eos_token=None),
         "base: the tokenizer has no eos token: name one in its tokenizer_config.json",
+    ),
+    "a tokenizer that panics when it is read": (
+        said("base/tokenizer.json", normalizer={"type": "Precompiled", "precompiled_charsmap": "AAAA"}),
+        f'base cannot be read (Precompiled: Error("Cannot parse precompiled_charsmap", line: 0, column: 0)): {AGAIN}',
+    ),
+    "a tokenizer that panics when it reads a text": (
+        said("base/tokenizer.json", pre_tokenizer={"type": "FixedLength", "length": 0}),
+        f"base cannot be read (chunk size must be non-zero): {AGAIN}",
+    ),
+    "a tokenizer whose template names a token that it has not": (
+        said("base/tokenizer.json", post_processor={**TEMPLATE, "special_tokens": {}}),
+        f"base cannot be read (no entry found for key): {AGAIN}",
+    ),
+    "words without their own unknown one": (
+        lambda: said("base/tokenizer.json", model={**tokens("base"), "unk_token": "[UNK]"})(),
+        f"base cannot be read (WordLevel error: Missing [UNK] token from the vocabulary): {AGAIN}",
+    ),
+    "pieces without an unknown one": (
+        said("base/tokenizer.json", model={"type": "Unigram", "unk_id": None, "vocab": [["a", -1.0], ["b", -2.0]]}),
+        f"base cannot be read (Encountered an unknown token but `unk_id` is missing): {AGAIN}",
+    ),
+    "an unknown token that is none of the vocabulary": (
+        said("base/tokenizer_config.json", unk_token="[UNK]"),
+        f"base: the tokenizer has a token 32, the model only 32: {OWN}",
+    ),
+    "a class of tokenizers that the library has not": (
+        said("base/tokenizer_config.json", tokenizer_class="Pretokenizer"),
+        "base/tokenizer_config.json: tokenizer_class is 'Pretokenizer', " + NOT_THERE,
+    ),
+    "a token that is a number": (
+        said("base/tokenizer_config.json", pad_token=3),
+        "base/tokenizer_config.json: pad_token is 3, " + NOT_THERE,
+    ),
+    "a million tokens beside the vocabulary": (
+        said("base/tokenizer_config.json", extra_ids=1_000_000),
+        "base/tokenizer_config.json: extra_ids is 1000000, " + NOT_THERE,
     ),
     "a tokenizer of a larger model": (
         lambda: said(
@@ -225,6 +311,26 @@ CLASSIFIER: dict[str, tuple[Spoil, str]] = {
         weights("classifier", lambda tensors: tensors["classifier.out_proj.bias"].fill_(float("inf"))),
         f"classifier: the weight classifier.out_proj.bias is not finite: {WHOLE}",
     ),
+    "a head for five thousand labels": (
+        said("classifier/config.json", id2label={str(each): f"label {each}" for each in range(5000)}, label2id=None),
+        f"classifier: the weight classifier.out_proj.bias is 2, not 5000: {WHOLE}",
+    ),
+    "a billion labels": (
+        said("classifier/config.json", id2label=None, label2id=None, num_labels=10**9),
+        f"classifier/config.json: num_labels is 1000000000, {NOT_THERE}",
+    ),
+    "ten million labels": (
+        said("classifier/config.json", id2label=None, label2id=None, num_labels=10**7),
+        LARGER.replace("base", "classifier", 1),
+    ),
+    "a vocabulary without its own unknown token": (
+        of_words("[PAD] [CLS] [SEP] [MASK] a b c"),
+        f"classifier cannot be read (WordPiece error: Missing [UNK] token from the vocabulary): {AGAIN}",
+    ),
+    "a vocabulary of another kind than its class reads": (
+        of_words("[PAD] [UNK] [CLS] [SEP] [MASK] a b c", "RobertaTokenizer"),
+        f"classifier cannot be read (there is no merges.txt, the vocabulary of a RobertaTokenizer): {AGAIN}",
+    ),
     "a regression": (
         said("classifier/config.json", problem_type="regression"),
         "classifier has the problem_type regression and 2 label(s): choose a classifier with "
@@ -250,8 +356,7 @@ CLASSIFIER: dict[str, tuple[Spoil, str]] = {
     ),
     "no tokenizer": (
         without("classifier/tokenizer.json", "classifier/tokenizer_config.json"),
-        "classifier has no tokenizer (none of tokenizer.json, spiece.model, sentencepiece.bpe.model, vocab.json, "
-        f"vocab.txt): {OWN}",
+        f"classifier has no tokenizer (none of {VOCABULARIES}): {OWN}",
     ),
     "a tokenizer without a token to pad with": (
         said("classifier/tokenizer_config.json", pad_token=None),

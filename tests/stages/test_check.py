@@ -174,8 +174,8 @@ PLANTED: dict[str, tuple[Spoil, str]] = {
     ),
     "a judge without a tokenizer": (
         no_tokenizer,
-        "judge has no tokenizer (none of tokenizer.json, spiece.model, sentencepiece.bpe.model, vocab.json, "
-        f"vocab.txt): {OWN}",
+        "judge has no tokenizer (none of tokenizer.json, spiece.model, sentencepiece.bpe.model, sentencepiece.model, "
+        f"spm.model, tokenizer.model, vocab.json, vocab.txt): {OWN}",
     ),
     "an adapter of another base": (
         adapter_of_another_base,
