@@ -9,7 +9,15 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
@@ -29,7 +37,11 @@ NonNegative = Annotated[float, Field(strict=True, ge=0)]
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 Fraction = Annotated[float, Field(strict=True, ge=0, lt=1)]
 PositiveFraction = Annotated[float, Field(strict=True, gt=0, lt=1)]
+Switch = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, StringConstraints(min_length=1)]
+Names = Annotated[
+    tuple[Text, ...], Field(min_length=1), BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
+]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]  # a commit: branches and tags move
 
@@ -47,6 +59,7 @@ REMEDIES = {
 }
 WANTED = {
     "float_type": "must be a valid number: write 3.0e-6, not 3e-06 or a text in quotes",
+    "too_short": "must name one at least",
     "string_type": "must be a valid string: put it in quotes",
     "string_pattern_mismatch": "must be a whole pin in lower-case hexadecimal digits: run `make pin`",
 }
@@ -127,6 +140,16 @@ class Model:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Columns:
+    """What a corpus calls its columns; null: the usual names. Capital letters do not matter."""
+
+    id: Text | None = None
+    dialogue: Text | None = None
+    summary: Names | None = None
+    group: Text | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
 class Prepare:
     """Which dialogues are used; null as a fraction means the source's own test or dev file."""
 
@@ -135,6 +158,9 @@ class Prepare:
     max_characters: Count
     test_fraction: PositiveFraction | None
     dev_fraction: Fraction | None
+    drop_leaks: Switch = True
+    config: Text | None = None
+    columns: Columns = Field(default_factory=Columns)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

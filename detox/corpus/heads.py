@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from detox import files
-from detox.corpus import reader
+from detox.corpus import layout, reader
 from detox.corpus.cleaning import Cleaner
 from detox.errors import InputError, InputErrors, brief, noted
 from detox.params import Prepare
 
-ROWS = 1000  # that are read of a file to estimate how many of its rows are kept
+ROWS = 10_000  # that are read of a part to estimate how many of its rows are kept
 CLUSTERS = 2  # that an interval needs at least: detox.evaluation.statistics
 MORE = "add test dialogues, or change prepare.test_fraction or the limits on characters"
 
@@ -22,7 +22,7 @@ class Head(NamedTuple):
 
     kept: int
     characters: int  # of the dialogues that are kept, all together
-    share: float  # of the file's bytes that these rows have; 1: there are no more
+    share: float  # of the files' bytes that these rows have, about; 1: there are no more
 
     @property
     def rows(self) -> int:
@@ -64,9 +64,14 @@ def parts(p: Prepare) -> list[str]:
 def kept_rows(p: Prepare, part: str) -> Iterator[dict[str, Any]]:
     """The rows of a file that will be kept, checked one by one. Raises InputError as `reader` does."""
     cleaner = Cleaner(p.min_characters, p.max_characters)
-    for row in reader.read_source(reader.find(Path(p.source.path), part)):
+    for row in rows(p, part):
         if cleaner.fate(row["text"], row["references"]) == "kept":
             yield row
+
+
+def rows(p: Prepare, part: str) -> Iterator[dict[str, Any]]:
+    """The rows of a part's files, checked one by one. Raises InputError as `reader` does."""
+    return reader.read_source(layout.find(Path(p.source.path), p.config).files(part), p.columns)
 
 
 def check_groups(groups: Collection[str], where: str, remedy: str) -> None:
@@ -115,14 +120,13 @@ def estimate(p: Prepare) -> Corpus:
 
 
 def head(p: Prepare, part: str) -> Head:
-    """What the first rows of a part's file say of it."""
-    path = reader.find(Path(p.source.path), part)
-    cleaner, read, kept, characters, last = Cleaner(p.min_characters, p.max_characters), 0, 0, 0, 1
-    rows = islice(zip(reader.read_source(path), files.numbered_rows(path), strict=False), ROWS)
-    for row, (last, _) in rows:  # noqa: B007
+    """What the first rows of a part's files say of it."""
+    cleaner, read, kept, characters, size = Cleaner(p.min_characters, p.max_characters), 0, 0, 0, 0
+    for row in islice(rows(p, part), ROWS):
         read += 1
+        size += len(files.json_line(row).encode())
         if cleaner.fate(row["text"], row["references"]) == "kept":
             kept += 1
             characters += len(row["text"])
-    size = sum(len(line.encode()) for _, line in islice(files.numbered_lines(path), last))
-    return Head(kept, characters, min(1.0, size / path.stat().st_size) if read == ROWS else 1.0)
+    there = sum(path.stat().st_size for path in layout.find(Path(p.source.path), p.config).files(part))
+    return Head(kept, characters, min(1.0, size / there) if read == ROWS else 1.0)

@@ -31,12 +31,16 @@ LONGEST = 2**24  # bytes of a file
 LARGEST = 2**24  # a whole number that may be a size: the longest texts and largest vocabularies are below
 WORD = re.compile(r"[\w|+-]{0,64}")  # gelu_new, gated-silu, c2p|p2c: no path, no address
 FAMILIES = MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.keys() | MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES.keys()
-# Of a model: what its class in the library has as attributes, and what older configurations call some of them …
-OLDER = set(
-    """bos_token_id cls_token_id decoder_start_token_id first_k_dense_replace full_attention_interval
-    global_attn_every_n_layers global_rope_theta local_rope_theta moe_layer_freq n_embed num_labels
-    partial_rotary_factor pooler_hidden_size rope_local_base_freq rope_scaling rope_theta rotary_emb_base rotary_pct
-    sep_token_id sliding_window_pattern tie_word_embeddings""".split()
+# Of a model: what its class in the library has as attributes, and what models read beside them …
+BESIDE = set(
+    """activation_dropout add_cross_attention attention_dropout attention_head_size bos_token_id classifier_dropout
+    cls_dropout cls_token_id conv_act conv_groups conv_kernel_size decoder_start_token_id embedding_size
+    first_k_dense_replace full_attention_interval global_attn_every_n_layers global_rope_theta head_dim hidden_dropout
+    is_causal local_rope_theta moe_layer_freq n_embed n_layers norm_rel_ebd num_labels original_max_position_embeddings
+    partial_rotary_factor pooler_hidden_size position_buckets rope_local_base_freq rope_scaling rope_theta
+    rotary_emb_base rotary_pct sep_token_id share_att_key sliding_window sliding_window_pattern summary_activation
+    summary_first_dropout summary_last_dropout summary_proj_to_labels summary_type summary_use_proj talking_head
+    tie_word_embeddings""".split()
 )
 # … but for what is no property of the model, but of how it is run.
 RUNNING = set(
@@ -59,13 +63,15 @@ def model(tree: Tree, path: Path) -> Tree:
     if not isinstance(family, str) or family not in FAMILIES or CONFIG_MAPPING[family].sub_configs_defaults:
         known = "none of the library's models that summarise or classify texts"
         raise InputError(f"{path}: model_type is {brief(family)}, {known}: choose another model")
-    kinds: dict[str, Kind] = dict.fromkeys(_attributes(family) | OLDER, _plain) | dict.fromkeys(LABELS, _labels)
+    kinds: dict[str, Kind] = dict.fromkeys(_attributes(family) | BESIDE, _plain) | dict.fromkeys(LABELS, _labels)
     kinds |= {"num_labels": _count, "tokenizer_class": _fast}
     return {"model_type": family} | _allowed(tree, kinds, path)
 
 
 def tokenizer(tree: Tree, path: Path) -> Tree:
     """What of a tokenizer_config.json describes a tokenizer. Raises InputError for a value that is not allowed."""
+    if isinstance(tree.get("extra_special_tokens"), dict):  # by names, which only pictures and sounds have
+        tree = {key: value for key, value in tree.items() if key != "extra_special_tokens"}
     return _allowed(tree, TOKENIZER, path)
 
 

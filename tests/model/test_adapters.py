@@ -1,6 +1,8 @@
 """LoRA adapters on disk; what is said of bad ones stands in test_bad_adapters.py."""
 
+import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ from peft import LoraConfig, PeftModel
 from safetensors.torch import load_file, save_file
 from transformers import T5Config, T5ForConditionalGeneration
 
-from detox.model import adapters
+from detox.errors import InputError
+from detox.model import adapters, bases
 
 pytest_plugins = ["models"]
 
@@ -33,6 +36,86 @@ def test_a_copy_is_the_two_files_and_nothing_that_lies_beside_them(adapter: Path
     assert contents(tmp_path / "copy") == {
         name: (adapter / name).read_bytes() for name in ("adapter_config.json", "adapter_model.safetensors")
     }
+
+
+def test_an_adapter_that_torch_saved_is_the_same_and_becomes_safetensors_in_the_copy_alone(
+    adapter: Path, base: Path, tmp_path: Path
+) -> None:
+    """With the key names and the few settings that peft wrote in 2023."""
+    shutil.copytree(adapter, tmp_path / "old")
+    (tmp_path / "old/adapter_model.safetensors").unlink()
+    (tmp_path / "old/adapter_config.json").write_text(
+        json.dumps(
+            {
+                "base_model_name_or_path": "google/flan-t5-base",
+                "bias": "none",
+                "fan_in_fan_out": False,
+                "inference_mode": True,
+                "init_lora_weights": True,
+                "lora_alpha": 4,
+                "lora_dropout": 0.05,
+                "modules_to_save": None,
+                "peft_type": "LORA",
+                "r": 4,
+                "target_modules": ["q", "v"],
+                "task_type": "SEQ_2_SEQ_LM",
+            }
+        )
+    )
+    weights = load_file(adapter / "adapter_model.safetensors")
+    torch.save(weights, tmp_path / "old/adapter_model.bin")
+    before = contents(tmp_path / "old")
+    adapters.check(tmp_path / "old", base)
+    adapters.copy(tmp_path / "old", tmp_path / "copy")
+    assert contents(tmp_path / "old") == before
+    assert {path.name for path in (tmp_path / "copy").iterdir()} == {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }
+    copied = load_file(tmp_path / "copy/adapter_model.safetensors")
+    assert copied.keys() == weights.keys()
+    assert all(copied[name].equal(weight) for name, weight in weights.items())
+    assert adapters.describe(tmp_path / "old") == adapters.describe(adapter)
+
+
+def test_an_adapter_that_peft_would_look_for_by_a_class_of_transformers_fits(
+    adapter: Path, base: Path, tmp_path: Path
+) -> None:
+    """What peft writes where nobody has said what the model is for."""
+    adapters.copy(adapter, tmp_path / "mine")
+    tree = json.loads((adapter / "adapter_config.json").read_text()) | {"task_type": None}
+    found = {"base_model_class": "T5ForConditionalGeneration", "parent_library": "transformers.models.t5.modeling_t5"}
+    (tmp_path / "mine/adapter_config.json").write_text(json.dumps(tree | {"auto_mapping": found}))
+    adapters.check(tmp_path / "mine", base)
+
+
+def test_an_adapter_that_overflows_on_its_base_is_one_line(adapter: Path, base: Path, tmp_path: Path) -> None:
+    adapters.copy(adapter, tmp_path / "mine")
+    tree = json.loads((adapter / "adapter_config.json").read_text()) | {"lora_alpha": 3e38}
+    (tmp_path / "mine/adapter_config.json").write_text(json.dumps(tree))
+    weights = load_file(adapter / "adapter_model.safetensors")
+    save_file({name: 9 * weight for name, weight in weights.items()}, tmp_path / "mine/adapter_model.safetensors")
+    model = adapters.attached(bases.load(base), adapters.load(tmp_path / "mine", base), "policy")
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    with (
+        pytest.raises(InputError, match=r"^the adapter cannot be added to the base \(NaNs detected .*: fetch another"),
+        adapters.merged(model),
+    ):
+        pass
+    assert all(before[name].equal(weight) for name, weight in model.state_dict().items())
+
+
+def test_an_adapter_in_memory_is_what_its_files_were(adapter: Path, base: Path, tmp_path: Path) -> None:
+    """It is read once: attached twice, it is twice the same, whatever becomes of its folder."""
+    adapters.copy(adapter, tmp_path / "mine")
+    found = adapters.load(tmp_path / "mine", base)
+    (tmp_path / "mine/adapter_config.json").unlink()
+    (tmp_path / "mine/adapter_model.safetensors").unlink()
+    model = adapters.attached(adapters.attached(bases.load(base), found, "policy"), found, "reference")
+    assert {name.replace(".policy.", ".reference.") for name in model.state_dict() if ".policy." in name}
+    for name, weight in model.state_dict().items():
+        if ".policy." in name:
+            assert weight.equal(model.state_dict()[name.replace(".policy.", ".reference.")])
 
 
 def contents(folder: Path) -> dict[str, bytes]:

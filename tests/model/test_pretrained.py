@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
 from tiny import DIALOGUES, TEXT
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoModelForSequenceClassification
 
 from detox.model import bases, pretrained
 
@@ -102,6 +102,99 @@ def test_flan_t5s_own_vocabulary_in_both_formats_gives_the_same_tokens(base: Pat
     shutil.copy(FLAN, folders[1])
     old, new = (pretrained.tokenizer(folder, "pad", "eos")(TEXTS)["input_ids"] for folder in folders)
     assert old == new
+
+
+DEBERTA = {  # microsoft/deberta-v3-base's own, at other sizes
+    "model_type": "deberta-v2",
+    "attention_probs_dropout_prob": 0.1,
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.1,
+    "hidden_size": 32,
+    "initializer_range": 0.5,
+    "intermediate_size": 48,
+    "max_position_embeddings": 512,
+    "relative_attention": True,
+    "position_buckets": 8,
+    "norm_rel_ebd": "layer_norm",
+    "share_att_key": True,
+    "pos_att_type": "p2c|c2p",
+    "layer_norm_eps": 1e-7,
+    "max_relative_positions": -1,
+    "position_biased_input": False,
+    "num_attention_heads": 2,
+    "num_hidden_layers": 2,
+    "type_vocab_size": 0,
+    "vocab_size": 40,
+}
+GATED = {
+    "feed_forward_proj": "gated-gelu",
+    "tie_word_embeddings": False,
+    "decoder_start_token_id": 0,
+}
+MODELS: dict[str, dict[str, Any]] = {
+    "DeBERTa, some of whose settings its class does not list": DEBERTA,
+    "ModernBERT, whose positions turn": {
+        "model_type": "modernbert",
+        "vocab_size": 40,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 2,
+        "global_attn_every_n_layers": 3,
+        "global_rope_theta": 160000.0,
+        "local_rope_theta": 10000.0,
+        "pad_token_id": 0,
+        "cls_token_id": 1,
+        "sep_token_id": 2,
+        "classifier_pooling": "mean",
+    },
+    "XLNet, whose widths have older names": {
+        "model_type": "xlnet",
+        "vocab_size": 40,
+        "d_model": 32,
+        "n_layer": 2,
+        "n_head": 2,
+        "d_inner": 48,
+        "untie_r": True,
+        "summary_type": "last",
+        "summary_last_dropout": 0.1,
+        "summary_use_proj": True,
+        "end_n_top": 5,
+    },
+    "ALBERT, whose layers share their weights": {
+        "model_type": "albert",
+        "vocab_size": 40,
+        "embedding_size": 8,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 2,
+        "num_hidden_groups": 1,
+        "inner_group_num": 1,
+    },
+    "T5 v1.1, whose head is its own": {"model_type": "t5", "vocab_size": 40, "d_model": 32, "num_layers": 2} | GATED,
+    "T5 as a newer library saved it": {
+        **{"model_type": "t5", "vocab_size": 40, "d_model": 32, "num_layers": 2, "feed_forward_proj": "gated-silu"},
+        **{"dense_act_fn": "silu", "is_gated_act": True, "scale_decoder_outputs": False, "tie_word_embeddings": True},
+    },
+}
+
+
+@pytest.mark.parametrize("stated", MODELS.values(), ids=MODELS.keys())
+def test_a_model_is_what_the_library_makes_of_its_whole_configuration(stated: dict[str, Any], tmp_path: Path) -> None:
+    kind = AutoModelForSeq2SeqLM if stated["model_type"] == "t5" else AutoModelForSequenceClassification
+    (tmp_path / "config.json").write_text(json.dumps(stated))
+    torch.manual_seed(0)
+    config = AutoConfig.from_pretrained(tmp_path)
+    weights = kind.from_config(config).state_dict()
+    save_file({name: weight.clone() for name, weight in weights.items()}, tmp_path / "model.safetensors")
+    ours, own = pretrained.model(kind, tmp_path), kind.from_pretrained(tmp_path)
+    inputs = {"input_ids": torch.tensor([[5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]])}
+    inputs |= {"decoder_input_ids": torch.tensor([[0, 5, 6]])} if kind is AutoModelForSeq2SeqLM else {}
+    with torch.no_grad():
+        assert ours(**inputs).logits.equal(own(**inputs).logits)
+    said, all_said = ours.config.to_dict(), own.config.to_dict()
+    assert said == {key: all_said[key] for key in said}
 
 
 def saved_by_torch(source: Path, folder: Path) -> Path:

@@ -1,5 +1,6 @@
 """Summaries before and after PPO as the pipeline drew them, and their toxicity, on tiny models."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -34,6 +35,41 @@ def test_the_summaries_before_and_after_are_those_of_the_pipeline() -> None:
     assert [row["before"]["summary"] for row in rows] == drawn("sft")
     assert [row["after"]["summary"] for row in rows] == drawn("ppo")
     assert drawn("sft") != drawn("ppo")
+
+
+HOSTILE = {
+    "repetition_penalty": 40.0,
+    "min_new_tokens": 10,
+    "no_repeat_ngram_size": 1,
+    "num_beams": 3,
+    "do_sample": True,
+    "temperature": 9.0,
+    "forced_eos_token_id": 5,
+    "forced_bos_token_id": 5,
+    "suppress_tokens": list(range(3, 20)),
+    "decoder_start_token_id": 7,
+    "eos_token_id": 9,
+    "pad_token_id": 9,
+    "max_length": 3,
+    "watermarking_config": {"greenlist_ratio": 0.5, "bias": 40.0},
+    "cache_implementation": "evil",
+    "stop_strings": "rude",
+    "unknown": [],
+}
+
+
+@pytest.mark.parametrize("file", ["generation_config.json", "config.json"])
+def test_settings_of_decoding_beside_the_base_change_no_summary(base: Path, tmp_path: Path, file: str) -> None:
+    """Older models have them in config.json; the tokens that begin and end a summary are the model's own."""
+    shutil.copytree(base, tmp_path / "base")
+    stated = json.loads((tmp_path / "base" / file).read_text())
+    kept = stated if file == "config.json" else {}
+    (tmp_path / "base" / file).write_text(
+        json.dumps(HOSTILE | kept | {"task_specific_params": {"summarization": HOSTILE}})
+    )
+    write_params(model={"source": pinned(tmp_path / "base"), "max_prompt_tokens": 30, "dtype": "float32"})
+    rows = api.Summarizer(after_only=True)(DIALOGUES[:4])
+    assert [row["after"]["summary"] for row in rows] == drawn("ppo")
 
 
 def test_each_summary_has_its_toxicity_by_both_classifiers() -> None:

@@ -3,6 +3,8 @@
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 import torch
@@ -117,6 +119,57 @@ def test_a_pickle_that_would_run_something_is_refused_and_runs_nothing(tmp_path:
         local.to_safetensors(folder)
     assert not (tmp_path / "sprung").exists()
     assert not (folder / "model.safetensors").exists()
+
+
+ONES = torch.ones(3)
+ODD: dict[str, Any] = {
+    "a list": [ONES],
+    "a model in a model": {"model": {"weight": ONES}},
+    "a number beside the weights": {"weight": ONES, "step": 3},
+    "a number as a name": {3: ONES},
+    "zeros that are left out": {"weight": torch.eye(3).to_sparse()},
+    "rows of other lengths": {"weight": torch.nested.nested_tensor([torch.ones(2), ONES])},
+    "numbers with an imaginary part": {"weight": torch.ones(3, dtype=torch.complex64)},
+    "no numbers at all": {"weight": torch.ones(3, device="meta")},
+    "one number a million million times": {"weight": torch.ones(1).expand(10**12)},
+    "the same numbers a thousand times": dict.fromkeys(map(str, range(1000)), torch.ones(10_000)),
+    "a module": torch.nn.Linear(2, 2),
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # what torch thinks of some of these kinds
+@pytest.mark.parametrize("content", ODD.values(), ids=ODD.keys())
+def test_odd_tensors_are_refused_before_they_fill_the_memory(tmp_path: Path, content: Any) -> None:
+    torch.save(content, tmp_path / "adapter_model.bin")
+    with pytest.raises(InputError, match=r"^adapter_model.bin holds more than tensors or is damaged \(.+\): get safet"):
+        local.to_safetensors(tmp_path)
+
+
+def test_a_compressed_file_is_refused_unread(tmp_path: Path) -> None:
+    """Of zeros it is a thousand times as large in memory."""
+    torch.save({"weight": torch.zeros(1_000_000)}, tmp_path / "stored")
+    with ZipFile(tmp_path / "stored") as stored, ZipFile(tmp_path / "adapter_model.bin", "w", ZIP_DEFLATED) as small:
+        for name in stored.namelist():
+            small.writestr(name, stored.read(name))
+    with pytest.raises(InputError, match=r"damaged \(it is compressed\)"):
+        local.to_safetensors(tmp_path)
+
+
+def test_a_path_that_leads_out_of_the_project_by_a_link_is_refused_wherever_the_link_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere/model").mkdir(parents=True)
+    (tmp_path / "elsewhere/rows.jsonl").write_text("")
+    (tmp_path / "project/inside").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "project")
+    Path("link").symlink_to("../elsewhere/model")
+    Path("folder").symlink_to("../elsewhere")
+    Path("own").symlink_to("inside")
+    for path in ("link", "folder/model", "folder/rows.jsonl"):
+        said = f"{path} leads out of the project by a link: put what it leads to in its place"
+        assert complaint(Source(path, sha256="0" * 64)) == said
+    local.check_links(Path("own"))
+    local.check_links(tmp_path / "project/link")  # an absolute path is somebody's own word
 
 
 @pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1\n", b"PK\x03\x04"])
