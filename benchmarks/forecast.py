@@ -93,15 +93,13 @@ def seconds(run: Run, figures: Tree, gflops: float) -> dict[str, float | None]:
     }
     # A summary as the rivals write them.
     summary = (result["summarize_rivals"] or 0) / found["summarize_rivals"].whole
-    return result | {"fetch_adapter": _adapter(run, figures, result["fetch_adapter"], summary)}
+    return result | {"fetch_adapter": _adapter(run, summary)}
 
 
-def _adapter(run: Run, figures: Tree, tuning: float | None, summary: float) -> float | None:
+def _adapter(run: Run, summary: float) -> float | None:
     """An adapter that is fetched is there at once; of a new one the base's ROUGE on the dev part is computed."""
-    origins = [tree["adapter"]["source"]["origin"] for tree in (run.parameters, figures["parameters"])]
-    if origins[0] == "train":
-        return tuning if origins[1] == "train" else None
-    return SECONDS + (run.rows["dev"] * summary if origins[0] == "new" else 0)
+    origin = run.parameters["adapter"]["source"]["origin"]
+    return None if origin == "train" else SECONDS + (run.rows["dev"] * summary if origin == "new" else 0)
 
 
 def memory(stages: Iterable[str], run: Run, figures: Tree) -> tuple[float, str]:

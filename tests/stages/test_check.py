@@ -174,8 +174,9 @@ PLANTED: dict[str, tuple[Spoil, str]] = {
     ),
     "a judge without a tokenizer": (
         no_tokenizer,
-        "judge has no tokenizer (none of tokenizer.json, spiece.model, sentencepiece.bpe.model, sentencepiece.model, "
-        f"spm.model, tokenizer.model, vocab.json, vocab.txt): {OWN}",
+        "judge has no tokenizer (none of tokenizer.json, spiece.model, sentencepiece.bpe.model, "
+        "sentencepiece.model, spm.model, tokenizer.model, vocab.json, "
+        f"vocab.txt): {OWN}",
     ),
     "an adapter of another base": (
         adapter_of_another_base,
@@ -184,7 +185,8 @@ PLANTED: dict[str, tuple[Spoil, str]] = {
     ),
     "a column of another name": (
         no_column,
-        "data/source/test.csv, line 2: no column 'dialogue' (there are id, transcript, summary): rename or add it",
+        "data/source/test.csv, line 1: no column 'dialogue' (there are id, transcript, summary): add it, or name the "
+        "right one in prepare.columns.dialogue",
     ),
     "one test dialogue": (
         one_test_dialogue,
@@ -307,7 +309,8 @@ OTHERS: dict[str, tuple[Spoil, str]] = {
     ),
     "no test part": (
         lambda params: (DATA / "test.jsonl").unlink(),
-        "data/source has no test.jsonl or test.csv: correct prepare.source.path or set prepare.test_fraction to a "
+        "data/source has no table named test or testing or eval or evaluation (there are train.jsonl): correct "
+        "prepare.source.path or prepare.config, or set prepare.test_fraction to a "
         "number",
     ),
     "weights of another number of labels": (
