@@ -1,13 +1,13 @@
 """The head of a corpus: what the first rows of its files say of all of it, before it is read, cleaned and split."""
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from detox import files
-from detox.corpus import layout, reader
+from detox.corpus import columns, layout, reader, tables
 from detox.corpus.cleaning import Cleaner
 from detox.errors import InputError, InputErrors, brief, noted
 from detox.params import Prepare
@@ -121,12 +121,25 @@ def estimate(p: Prepare) -> Corpus:
 
 def head(p: Prepare, part: str) -> Head:
     """What the first rows of a part's files say of it."""
-    cleaner, read, kept, characters, size = Cleaner(p.min_characters, p.max_characters), 0, 0, 0, 0
+    cleaner, read, kept, characters = Cleaner(p.min_characters, p.max_characters), 0, 0, 0
     for row in islice(rows(p, part), ROWS):
         read += 1
-        size += len(files.json_line(row).encode())
         if cleaner.fate(row["text"], row["references"]) == "kept":
             kept += 1
             characters += len(row["text"])
-    there = sum(path.stat().st_size for path in layout.find(Path(p.source.path), p.config).files(part))
-    return Head(kept, characters, min(1.0, size / there) if read == ROWS else 1.0)
+    return Head(kept, characters, _share(p, part) if read == ROWS else 1.0)
+
+
+def _share(p: Prepare, part: str) -> float:
+    """Which share of the bytes of a part's files its first rows have, about: of compressed ones less than that."""
+    paths = layout.find(Path(p.source.path), p.config).files(part)
+    wanted = [p.columns.dialogue or columns.DIALOGUE]
+    sizes = (_size(path, row) for path in paths for _, row in tables.rows(path, wanted, columns.remedy("dialogue")))
+    return min(1.0, sum(islice(sizes, ROWS)) / sum(path.stat().st_size for path in paths))
+
+
+def _size(path: Path, row: Mapping[str, Any]) -> int:
+    """Bytes of a row in its file: in JSON with the names of its columns, else with a comma or a line end each."""
+    if tables.kind(path) == "json":
+        return len(files.json_line(row).encode())
+    return sum(len(str(value).encode()) + 1 for value in row.values())

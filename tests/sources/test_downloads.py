@@ -194,9 +194,9 @@ def test_a_repository_without_a_file_that_is_needed_names_what_it_has_before_any
     project.source("model", origin="hf://ann/lora", revision=commit)
     assert project.error() == (
         f"hf://ann/lora at {commit} has no config.json, nor model.safetensors or model.safetensors.index.json or "
-        "pytorch_model.bin, nor tokenizer.json or spiece.model or sentencepiece.bpe.model or vocab.json or vocab.txt; "
-        "it has README.md, adapter_config.json, adapter_model.safetensors: set model.source.origin to a repository "
-        "that has them"
+        "pytorch_model.bin, nor tokenizer.json or spiece.model or sentencepiece.bpe.model or sentencepiece.model or "
+        "spm.model or tokenizer.model or vocab.json or vocab.txt; it has README.md, adapter_config.json, "
+        "adapter_model.safetensors: set model.source.origin to a repository that has them"
     )
     project.params["model"] = project.params["judge"]
     parquet = {f"data/{part}-00000-of-00001.parquet": b"PAR1" for part in ("test", "train")}
