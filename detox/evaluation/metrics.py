@@ -63,7 +63,7 @@ class Rouge(evaluate.Metric):
         if not all(references):
             raise InputError("ROUGE needs at least one reference summary for every summary")
         pairs = list(zip(predictions, map(tuple, references), strict=True))
-        scores = ranks.each(lambda pair: _rouge(*pair), pairs)
+        scores = ranks.shared_out(lambda share: [_rouge(*pair) for pair in share], pairs)
         return {name: [score[name] for score in scores] for name in ROUGE}
 
 

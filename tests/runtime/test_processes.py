@@ -52,7 +52,7 @@ def test_the_handlers_before_are_back_after_the_block() -> None:
 CHILD = """
 import os, time
 from pathlib import Path
-from detox import processes
+from detox.runtime import processes
 with processes.stoppable(), processes.ending_with_parent():
     try:
         Path("ready").write_text(str(os.getpid()))
