@@ -1,7 +1,8 @@
 """Downloads, each checked against its pin: from the Hugging Face hub, S3, or a web server.
 
 Retries, resuming and progress are those of huggingface_hub and s3fs, keys and tokens come from the environment that
-these read. Of a repository only what this project reads is fetched: configuration, tokenizer, weights, tables.
+these read. Of a repository only what this project reads is fetched: configuration, tokenizer, weights, tables. Of
+tables alone there may be folders.
 """
 
 import shutil
@@ -21,7 +22,11 @@ from detox.errors import InputError
 from detox.params import Source
 from detox.sources import local
 
-WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", "*.jsonl", "*.csv"]
+TEXT = ["*.jsonl", "*.ndjson", "*.csv", "*.tsv"]
+TABLES = [name + packed for name in TEXT for packed in ("", ".gz", ".bz2", ".xz", ".zst", ".zip")]
+TABLES += ["*.parquet", "*.arrow"]
+WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", *TABLES]
+DATA_SET = ["README.md", "*.json", "*.zip", *TABLES]  # of the hub's, in any folder
 ADAPTER = ("adapter_config.json", local.ADAPTER)
 
 
@@ -48,7 +53,10 @@ def raw(source: Source, folder: Path) -> None:
         else:
             _from_web(str(source.origin), folder)
     if not any(folder.iterdir()):
-        raise InputError(f"{source.origin} holds none of {', '.join(WANTED)}: check the origin in params.yaml")
+        raise InputError(
+            f"{source.origin} holds none of *.json, *.txt, *.model, *.safetensors, {', '.join(TEXT)}, *.parquet, "
+            "*.arrow: check the origin in params.yaml"
+        )
 
 
 def newest(source: Source) -> str:
@@ -65,21 +73,32 @@ def _repository(source: Source) -> tuple[str, str]:
 
 
 def _from_hub(source: Source, folder: Path) -> None:
-    snapshot = _snapshot(source, WANTED)
+    if _repository(source)[1] == "dataset":
+        _copy_tables(_snapshot(source, DATA_SET, []), folder)
+        return
+    snapshot = _snapshot(source, WANTED, ["*/*"])
     configured = (snapshot / "config.json").is_file() or (snapshot / ADAPTER[0]).is_file()
     if configured and not list(snapshot.glob("*.safetensors")):
-        snapshot = _snapshot(source, WANTED + list(local.LEGACY))
+        snapshot = _snapshot(source, WANTED + list(local.LEGACY), ["*/*"])
     for file in snapshot.iterdir():
         if file.is_file() and _wanted(file.name):
             shutil.copyfile(file, folder / file.name)
 
 
-def _snapshot(source: Source, patterns: list[str]) -> Path:
+def _copy_tables(snapshot: Path, folder: Path) -> None:
+    for file in snapshot.rglob("*"):
+        name = file.relative_to(snapshot).as_posix()
+        if file.is_file() and any(fnmatch(name, pattern) for pattern in DATA_SET):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, folder / name)
+
+
+def _snapshot(source: Source, patterns: list[str], without: list[str]) -> Path:
     """The library's own copy of the repository's files, which is kept; where it is damaged, it is removed."""
     (repository, kind), revision = _repository(source), source.revision
     snapshot = Path(
         snapshot_download(
-            repository, repo_type=kind, revision=revision, allow_patterns=patterns, ignore_patterns=["*/*"]
+            repository, repo_type=kind, revision=revision, allow_patterns=patterns, ignore_patterns=without
         )
     )
     if not is_offline_mode():

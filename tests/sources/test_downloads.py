@@ -132,6 +132,29 @@ def test_a_data_set_comes_from_a_repository_of_data_sets(project: Project) -> No
     assert project.fetched("prepare") == files
 
 
+def test_of_a_data_set_come_the_tables_of_every_folder_and_the_readme_that_lists_them(project: Project) -> None:
+    """Parquet in the layout of push_to_hub, other tables, and neither scripts nor what is no table."""
+    card = b"---\nconfigs:\n- config_name: default\n  data_files: data/train-*\n---\n"
+    files = {
+        "README.md": card,
+        "data/train-00000-of-00001.parquet": WEIGHTS,
+        "en/x/val.jsonl.gz": b"x",
+        "a.json": b"[]",
+    }
+    others = {
+        "talk.py": b"never fetched",
+        "en/README.md": b"#",
+        "data/audio.tar": b"x",
+        ".gitattributes": b"",
+        "a.pkl": b"",
+    }
+    commit = project.hub.add("datasets/ann/talk", files | others)
+    project.source("prepare", origin="hf://datasets/ann/talk", revision=commit)
+    project.fetch()
+    assert project.fetched("prepare") == files
+    assert not [request for request in project.hub.requests if "talk.py" in request or ".pkl" in request]
+
+
 def test_weights_that_torch_saved_are_fetched_where_there_are_no_others_and_converted(
     project: Project, tmp_path: Path
 ) -> None:
