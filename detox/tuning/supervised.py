@@ -83,6 +83,7 @@ def _newest(unfinished: Path) -> str | None:
     found = {int(path.name.partition("-")[2]): path for path in unfinished.glob("checkpoint-*")}
     for _, path in sorted(found.items(), reverse=True):
         if _is_sound(path):
+            _keep_inside(path / TRAINER_STATE_NAME)
             return str(path)
         files.remove(path)
     return None
@@ -94,12 +95,23 @@ def _is_sound(checkpoint: Path) -> bool:
     From one without its last file the trainer would silently begin again, with its weights; from one at which it had
     stopped early it would train on.
     """
+    parts = [checkpoint / name for name in (*PARTS, TRAINER_STATE_NAME)]
+    if any(part.is_symlink() or not part.is_file() for part in parts):
+        return False
     try:
         state = json.loads((checkpoint / TRAINER_STATE_NAME).read_bytes())
-    except (OSError, ValueError):
+        return not state["stateful_callbacks"]["TrainerControl"]["args"]["should_training_stop"]
+    except (ValueError, LookupError, TypeError, RecursionError):
         return False
-    stopped = state["stateful_callbacks"]["TrainerControl"]["args"]["should_training_stop"]
-    return not stopped and all((checkpoint / name).is_file() for name in PARTS)
+
+
+def _keep_inside(path: Path) -> None:
+    """Has a trainer's state name its best checkpoint as the one beside it: the trainer would read any folder."""
+    state = json.loads(path.read_bytes())
+    if (best := state.get("best_model_checkpoint")) is not None:
+        own = str(path.parents[1] / Path(str(best)).name)
+        if own != best:
+            files.write_jsonl(path, [state | {"best_model_checkpoint": own}])
 
 
 def _with_lora(base: Path, p: Tuning) -> PeftModel:

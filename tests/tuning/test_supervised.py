@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from forks import forked
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tiny import DIALOGUES
 
 from detox.corpus.dialogues import Dialogue
@@ -80,6 +80,28 @@ def test_an_interrupted_run_ends_with_the_same_weights(base: Path, tmp_path: Pat
     whole, half = (load_file(tmp_path / run / "adapter" / "adapter_model.safetensors") for run in ("whole", "half"))
     assert whole.keys() == half.keys()
     assert all(whole[name].equal(half[name]) for name in whole)
+
+
+@pytest.mark.slow
+def test_a_state_that_names_a_best_checkpoint_elsewhere_goes_on_from_its_own(base: Path, tmp_path: Path) -> None:
+    """Else the trainer would end with the weights of any folder of the machine."""
+    tune(base, tmp_path / "whole", dev=2)
+    weights = load_file(tmp_path / "whole/adapter/adapter_model.safetensors")
+    shutil.copytree(tmp_path / "whole", tmp_path / "half", ignore=shutil.ignore_patterns("adapter", "checkpoint-18"))
+    [kept] = (tmp_path / "half").iterdir()
+    shutil.copytree(kept, tmp_path / "elsewhere" / kept.name)
+    other = load_file(tmp_path / "elsewhere" / kept.name / "adapter_model.safetensors")
+    save_file(
+        {name: 0 * weight for name, weight in other.items()}, tmp_path / "elsewhere" / kept.name / adapters.WEIGHTS
+    )
+    state = json.loads((kept / "trainer_state.json").read_text())
+    state |= {"best_model_checkpoint": str(tmp_path / "elsewhere" / kept.name), "best_metric": 0.0}
+    (kept / "trainer_state.json").write_text(json.dumps(state))
+    tune(base, tmp_path / "half", dev=2)
+    again = load_file(tmp_path / "half/adapter/adapter_model.safetensors")
+    sound = load_file(kept / "adapter_model.safetensors")
+    assert again.keys() == weights.keys()
+    assert all(again[name].equal(sound[name]) for name in sound)
 
 
 def killed(base: Path, folder: Path, step: int, **how: Any) -> int:
