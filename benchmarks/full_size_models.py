@@ -11,6 +11,7 @@ import torch
 from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
 from benchmarks import shapes
+from detox.model import vocabularies
 
 ROBERTA_VOCABULARY = 50_265
 JIGSAW = ["toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate"]  # the labels of toxic-bert
@@ -42,7 +43,8 @@ def main() -> None:
     parser.add_argument("--layers", type=int, required=True)
     arguments = parser.parse_args()
     width, layers = arguments.width, arguments.layers
-    tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer, trust_remote_code=False)
+    with vocabularies.cleaned(arguments.tokenizer, "get it again from its source") as copy:
+        tokenizer = AutoTokenizer.from_pretrained(copy, trust_remote_code=False)
     shapes.new_t5(width, layers).save_pretrained(arguments.folder / "base")
     shapes.new_roberta(width, layers, ROBERTA_VOCABULARY).save_pretrained(arguments.folder / "reward")
     new_bert(width, layers).save_pretrained(arguments.folder / "judge")

@@ -5,11 +5,6 @@ that lies beside a model, and open any file of the machine that a configuration 
 a model is made of its cleaned configuration and its weights, a tokenizer of cleaned copies of its files.
 """
 
-import json
-import os
-import shutil
-import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,23 +12,12 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
-from transformers.tokenization_utils_tokenizers import TokenizersBackend
 from transformers.utils import logging
 
 from detox.errors import InputError
-from detox.model import configurations, weights
+from detox.model import configurations, vocabularies, weights
 
 CONFIG = "config.json"
-VOCABULARIES = """tokenizer.json spiece.model sentencepiece.bpe.model sentencepiece.model spm.model tokenizer.model
-    vocab.json vocab.txt""".split()
-MERGES = "merges.txt"
-CLEANED = {
-    "tokenizer_config.json": configurations.tokenizer,
-    "special_tokens_map.json": configurations.special_tokens,
-    "added_tokens.json": configurations.added_tokens,
-}
-# Texts that every tokenizer must read, with characters that are in hardly any vocabulary.
-TRIALS = ("", "\n", "Ann said:\t'It is 5 €, is it not?'\n\n#Person2#: Ꙭ 你好 ☃ 🦆 e\u0301 \U000e0001", "hm " * 1000)
 AGAIN, WHOLE = "get it again from its source", "get the whole model that its config.json describes"
 REASON = 240  # characters of what the library says
 
@@ -100,44 +84,16 @@ def tokenizer(folder: Path, *needed: str) -> PreTrainedTokenizerBase:
     Raises InputError if there is none, if it lacks one of these, cannot read every text, or does not belong to the
     model.
     """
-    if not any((folder / name).is_file() for name in VOCABULARIES):
-        raise InputError(f"{folder} has no tokenizer (none of {', '.join(VOCABULARIES)}): put the model's own there")
+    if not any((folder / name).is_file() for name in vocabularies.NAMES):
+        known = ", ".join(vocabularies.NAMES)
+        raise InputError(f"{folder} has no tokenizer (none of {known}): put the model's own there")
     described = config(folder)
-    with _one_line(folder), _cleaned(folder) as copy, _no_panic():
+    with _one_line(folder), vocabularies.cleaned(folder, AGAIN) as copy, vocabularies.without_panic():
         loaded = AutoTokenizer.from_pretrained(copy, config=described, trust_remote_code=False)
-        _check_reads(loaded, copy)
+        vocabularies.check(loaded, copy)
     loaded.name_or_path = str(folder)
     _check_belongs(loaded, described, folder, needed)
     return loaded
-
-
-@contextmanager
-def _cleaned(folder: Path) -> Iterator[Path]:
-    """Within the block a folder with a tokenizer's vocabulary, and of its configuration what is allowed."""
-    with tempfile.TemporaryDirectory() as temporary:
-        for name in (*VOCABULARIES, MERGES):
-            if (folder / name).is_file():
-                shutil.copyfile(folder / name, Path(temporary, name))
-        for name, clean in CLEANED.items():
-            if (path := folder / name).is_file():
-                tree = clean(configurations.read(path, AGAIN), path)
-                Path(temporary, name).write_text(json.dumps(tree), encoding="utf-8")
-        try:
-            yield Path(temporary)
-        except Exception as error:  # whose text names the wrong folder
-            raise ValueError(str(error).replace(temporary, str(folder))) from error
-
-
-def _check_reads(loaded: Any, folder: Path) -> None:
-    """Raises ValueError, or what the library raises, unless the tokenizer has a vocabulary and can read any text."""
-    if not isinstance(loaded, TokenizersBackend):
-        raise ValueError(f"a {type(loaded).__name__} has no tokenizer.json")
-    wanted = {name for kind, name in type(loaded).vocab_files_names.items() if kind in ("vocab_file", "merges_file")}
-    missing = sorted(name for name in wanted if not (folder / name).is_file())
-    if missing and not (folder / VOCABULARIES[0]).is_file():
-        raise ValueError(f"there is no {missing[0]}, the vocabulary of a {type(loaded).__name__}")
-    for text in TRIALS:
-        loaded.decode(loaded(text, verbose=False)["input_ids"])
 
 
 def _check_belongs(loaded: Any, described: PreTrainedConfig, folder: Path, needed: Sequence[str]) -> None:
@@ -175,24 +131,3 @@ def _one_line(path: Path) -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
-
-
-@contextmanager
-def _no_panic() -> Iterator[None]:
-    """Within the block a panic of tokenizers, which is in Rust, is a ValueError, and nothing it says is printed."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with open(os.devnull, "wb") as nowhere:
-        kept = [(stream, os.dup(stream)) for stream in (1, 2)]
-        for stream, _ in kept:
-            os.dup2(nowhere.fileno(), stream)
-        try:
-            yield
-        except BaseException as error:
-            if type(error).__name__ == "PanicException":  # which no module exports
-                raise ValueError(str(error)) from error
-            raise
-        finally:
-            for stream, copy in kept:
-                os.dup2(copy, stream)
-                os.close(copy)

@@ -95,7 +95,8 @@ def test_a_state_that_names_a_best_checkpoint_elsewhere_goes_on_from_its_own(bas
         {name: 0 * weight for name, weight in other.items()}, tmp_path / "elsewhere" / kept.name / adapters.WEIGHTS
     )
     state = json.loads((kept / "trainer_state.json").read_text())
-    state |= {"best_model_checkpoint": str(tmp_path / "elsewhere" / kept.name), "best_metric": 0.0}
+    elsewhere = str(tmp_path / "elsewhere" / kept.name)
+    state |= {"best_model_checkpoint": elsewhere, "best_metric": 0.0, "best_global_step": 999}
     (kept / "trainer_state.json").write_text(json.dumps(state))
     tune(base, tmp_path / "half", dev=2)
     again = load_file(tmp_path / "half/adapter/adapter_model.safetensors")
