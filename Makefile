@@ -9,16 +9,20 @@ IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" DVC_NO_ANALYTICS=1
 # TRL 0.11.4 needs older libraries than ours: the benchmarks run it in an environment of its own.
 TRL := .bench/trl
 
-.PHONY: help repro profile pin push pull verify-remote seeds leaderboard readme test test-slow soak lint format bench bench-checkpoints bench-large full-size lock
+.PHONY: help repro check profile pin push pull verify-remote seeds leaderboard readme test test-slow soak lint format bench bench-checkpoints bench-large full-size lock
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: $(READY) ## Run what has changed of the pipeline, then show toxicity before and after
 	@$(IN_VENV) python -m detox.sharing.repair
+	@$(IN_VENV) python -m stages.plan
 	@$(IN_VENV) python -m dvc repro
 	@cat metrics/headline.md
 	@echo "The report is metrics/report.html"
+
+check: $(READY) ## Open all that a run needs, and say what it takes, in seconds: make check REMOTE=1 asks S3, too
+	@$(IN_VENV) python -m stages.plan --check $(if $(REMOTE),--remote)
 
 profile: $(READY) ## Write profiles/$(P).yaml into params.yaml: make profile P=flan-t5-base
 	@$(IN_VENV) python -m detox.profiles $(P)

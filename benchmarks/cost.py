@@ -11,19 +11,16 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
-from benchmarks.parts import PRODUCTS
-from benchmarks.rounds import middle
 from benchmarks.tables import markdown
 from detox import params
-from detox.tuning.supervised import EVALUATIONS
 
-FIGURES, RESULTS = Path("benchmarks/full_size.json"), Path("benchmarks/results.json")
+FIGURES = Path("benchmarks/full_size.json")
 PROFILE = Path("profiles/flan-t5-base.yaml")
 CORES = 8  # of the machine that the profile is written for
+USUAL = 164  # GFLOP/s in float32 of the two cores on which most figures of this project were measured
 COPIES = 3  # of what is downloaded: huggingface_hub's, downloads/ and DVC's cache
 GPU, GPU_RATE, GPU_SHARE = "A100", 312e12, 0.05  # FLOP a second in bfloat16, as its data sheet has it; what is used
 UNITS = {
-    "fetch_adapter": "examples",
     "train_ppo": "steps",
     "summarize": "dialogues",
     "summarize_rivals": "summaries",
@@ -32,19 +29,20 @@ UNITS = {
 
 PAGE = """{table}
 
-Measured on {date}: {processor}, {cores} cores. Models of the real shapes with random weights, FLAN-T5's own tokenizer,
-DialogSum itself. Times are processor time / {cores}, since other programs ran beside it, and follow for the whole
-profile, {train:,} training and {test} test dialogues, from the units of work. They are too long in that random weights
-never end a summary, so that each has all of its {tokens} tokens, in that no tuning stops early, in that among few
-dialogues fewer are of one length, and in that loading counts as work; too short in that cores sometimes wait for one
-another, by a tenth or so.
+Measured on {date}: {processor}, {cores} cores, which then multiplied {rate:.0f} GFLOP/s. Models of the real shapes
+with random weights, FLAN-T5's own tokenizer, DialogSum itself. Times are processor time / {cores}, since other programs
+ran beside it, and follow for the whole profile, with its {test} test dialogues, from the units of work. They are
+probably too long: random weights never end a summary, so that each has all of its {tokens} tokens, and loading counts
+as work. Waiting between cores may add a tenth.
 
-- **Time**: {whole} in all on these {cores} cores, {tuned:.0f} % of it tuning. {more} cores of their kind take
-  {faster} if they multiply {times:g} times as fast, which is the best case: decoding waits for memory, too.
-- **On a GPU**: about {gpu} by calculation, nobody has measured it: what {cores} cores can multiply in that time, at
-  the {rate:.0f} GFLOP/s of [benchmarks/RESULTS.md](benchmarks/RESULTS.md), done at {share:.0f} % of the
-  {teraflop:.0f} TFLOP/s that an {name} has in bfloat16. `compute.device: cuda` asks for one.
-- **Memory**: {peak:.1f} GiB for tuning in batches of {batch}, {ppo:.1f} GiB for PPO.
+- **Time**: {whole} in all on these {cores} cores; {usual} on cores that multiply {usually} GFLOP/s. {more} cores of
+  their kind take {faster} if they multiply {times:g} times as fast. That is the best case: decoding waits for memory,
+  too.
+- **An adapter of your own**: tuning one here took 15.9 h more on {cores} cores of {usually} GFLOP/s, and 12 GiB
+  (2026-11-24).
+- **On a GPU**: about {gpu} by calculation, nobody has measured it: what {cores} cores can multiply in that time, done
+  at {share:.0f} % of the {teraflop:.0f} TFLOP/s that an {name} has in bfloat16. `compute.device: cuda` asks for one.
+- **Memory**: {ppo:.1f} GiB for PPO, {peak:.1f} GiB at the peak of all stages.
 - **Disk**: the models are {models:.1f} GB, and huggingface_hub, `downloads/` and DVC's cache have them each:
   {copies:.1f} GB in all. What the stages write is little beside it: an adapter has {adapter:.0f} MB.
 
@@ -66,15 +64,14 @@ class Stage(NamedTuple):
 def work(parameters: Tree, rows: Mapping[str, int]) -> dict[str, float]:
     """Units of work of each stage that has more of it with more data: 1 of those whose data is whole.
 
-    Tuning runs every epoch, as if nothing stopped it early. A look at the dev part is forward passes, half the work of
-    examples; the ROUGE of the dev part, once, is left out.
+    The adapter is fetched: nothing is tuned.
     """
-    tuning, ppo, rivals = parameters["adapter"]["tuning"], parameters["ppo"], parameters["rivals"]
+    ppo, rivals = parameters["ppo"], parameters["rivals"]
     samples, chosen = parameters["summarize"]["samples"], min(rivals["dialogues"], rows["test"])
     systems = 2 + len(rivals["scales"]) + ppo["steps"] // ppo["snapshot_every"]  # filter, base; scales; snapshots
     return {
         "prepare": 1,
-        "fetch_adapter": tuning["epochs"] * (rows["train"] + EVALUATIONS * rows["dev"] / 2),
+        "fetch_adapter": 1,
         "train_ppo": ppo["steps"],
         "summarize": rows["test"],
         "summarize_rivals": chosen * (rivals["pool"] + systems * (1 + samples)),
@@ -114,16 +111,10 @@ def profile() -> Any:
     return params.read(PROFILE, YAML(typ="safe"))
 
 
-def products() -> float:
-    """GFLOP a second of both cores in float32, as `make bench` has measured them."""
-    rounds = json.loads(RESULTS.read_text(encoding="utf-8"))["a"]["rounds"]
-    return max(middle(rounds, PRODUCTS, kind) for kind in rounds[0][PRODUCTS])
-
-
 def page(figures: Tree, profile: Tree) -> str:
     """What stands in the README."""
     noted, found, memory = figures["noted"], stages(figures, profile), figures["stages"]
-    rate, seconds = products(), sum(stage.whole_seconds for stage in found.values())
+    rate, seconds = figures["gflops"], sum(stage.whole_seconds for stage in found.values())
     faster, models = CORES / noted["cores"], figures["model_bytes"]
     return PAGE.format(
         table=table(figures, found),
@@ -132,10 +123,10 @@ def page(figures: Tree, profile: Tree) -> str:
         cores=noted["cores"],
         rate=rate,
         tokens=profile["ppo"]["max_new_tokens"],
-        train=figures["rows"]["train"],
         test=figures["rows"]["test"],
         whole=duration(seconds),
-        tuned=100 * found["fetch_adapter"].whole_seconds / seconds,
+        usual=duration(seconds * rate / USUAL),
+        usually=USUAL,
         more=CORES,
         faster=duration(seconds / faster),
         times=faster,
@@ -143,8 +134,7 @@ def page(figures: Tree, profile: Tree) -> str:
         share=100 * GPU_SHARE,
         teraflop=GPU_RATE / 1e12,
         name=GPU,
-        peak=memory["fetch_adapter"]["peak_gb"],
-        batch=profile["adapter"]["tuning"]["batch_size"],
+        peak=max(stage["peak_gb"] for stage in memory.values()),
         ppo=memory["train_ppo"]["peak_gb"],
         models=models / 1e9,
         copies=COPIES * models / 1e9,

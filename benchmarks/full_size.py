@@ -25,14 +25,14 @@ from stages import yield_while_waiting
 
 HERE = Path(__file__).parent
 STAGES = "prepare fetch_adapter train_ppo summarize summarize_rivals evaluate report".split()
-PREPARED, CUT = Path("data/prepared"), Path("data/cut")
+RATED = 5.0  # seconds for which products are timed: what is measured here is carried over to other machines by them
+PREPARED = Path("data/prepared")
 
 
 class Counts(NamedTuple):
     """How much of the profile is run."""
 
-    tuned: int = 128  # training dialogues that the adapter is tuned on, once
-    steps: int = 2  # of PPO
+    steps: int = 4  # of PPO
     summarised: int = 20  # test dialogues
     rivals: int = 4  # of them, for the rivals
 
@@ -46,10 +46,10 @@ class Sizes(NamedTuple):
 
 def overlay(dialogues: Path, counts: Counts) -> dict[str, Any]:
     """What differs from the profile: files of one's own for what it downloads, and counts."""
-    places = {"model": "models/base", "prepare": str(dialogues), "reward": "models/reward", "judge": "models/judge"}
+    places = {name: f"models/{name}" for name in ("adapter", "reward", "judge")}
+    places |= {"model": "models/base", "prepare": str(dialogues)}
     own = {name: {"source": {"path": path, "origin": None, "revision": None}} for name, path in places.items()}
     return own | {
-        "adapter": {"source": {"path": str(CUT)}, "tuning": {"epochs": 1}},
         "ppo": {"steps": counts.steps, "snapshot_every": counts.steps},
         "rivals": {"dialogues": counts.rivals, "scales": [0.5]},
     }
@@ -69,13 +69,8 @@ def make_project(project: Path, tokenizer: Path, dialogues: Path, counts: Counts
 
 
 def cut(project: Path, counts: Counts) -> dict[str, int]:
-    """Leaves some dialogues of what `prepare` has made to tune on and to summarise; how many there were of each part.
-
-    There is no dev part to tune on, so that what is measured is tuning alone.
-    """
+    """Leaves some test dialogues of what `prepare` has made; how many there were of each part."""
     parts = {part: files.read_jsonl(project / PREPARED / f"{part}.jsonl") for part in ("train", "dev", "test")}
-    files.write_jsonl(project / CUT / "train.jsonl", spaced(parts["train"], counts.tuned))
-    files.write_jsonl(project / CUT / "dev.jsonl", [])
     files.write_jsonl(project / PREPARED / "test.jsonl", spaced(parts["test"], counts.summarised))
     return {part: len(rows) for part, rows in parts.items()}
 
@@ -97,7 +92,7 @@ def measure(project: Path, tokenizer: Path, dialogues: Path, counts: Counts, siz
     return {
         "parameters": settings(project),
         "rows": rows,
-        "cut": {"train": counts.tuned, "dev": 0, "test": counts.summarised},
+        "cut": {**rows, "test": counts.summarised},
         "stages": stages,
         "model_bytes": models,
         "train": files.read_metrics(project / "metrics" / "train.json"),
@@ -138,9 +133,9 @@ def main() -> None:
     except InputError as error:
         sys.exit(f"error: {error}")
     # Only now, because they import torch.
-    from benchmarks import cost, device
+    from benchmarks import cost, device, gemm
 
-    figures = device.noted(figures)
+    figures = device.noted(figures) | {"gflops": gemm.fastest(RATED, gemm.busy)}
     rounds.store(HERE / "full_size.json", figures)
     print(cost.page(figures, cost.profile()))
 

@@ -1,4 +1,4 @@
-"""Write the models of the flan-t5-base profile with random weights: base, reward and judge, each with one tokenizer.
+"""Write the models of the flan-t5-base profile with random weights: base, adapter, reward and judge.
 
 Their memory, time and size on the disk are those of the real ones. The classifiers' own tokenizers are not needed for
 that: they get FLAN-T5's, and the judge as many embeddings as this has tokens, 5 % more than its own.
@@ -45,7 +45,9 @@ def main() -> None:
     width, layers = arguments.width, arguments.layers
     with vocabularies.cleaned(arguments.tokenizer, "get it again from its source") as copy:
         tokenizer = AutoTokenizer.from_pretrained(copy, trust_remote_code=False)
-    shapes.new_t5(width, layers).save_pretrained(arguments.folder / "base")
+    base = shapes.new_t5(width, layers)
+    base.save_pretrained(arguments.folder / "base")
+    shapes.new_adapter(base).save_pretrained(str(arguments.folder / "adapter"), save_embedding_layers=False)
     shapes.new_roberta(width, layers, ROBERTA_VOCABULARY).save_pretrained(arguments.folder / "reward")
     new_bert(width, layers).save_pretrained(arguments.folder / "judge")
     for name in ("base", "reward", "judge"):

@@ -8,9 +8,10 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
+from typing import cast
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import nn
 from transformers import (
@@ -34,8 +35,13 @@ def t5(folder: Path, width: int, layers: int) -> None:
     model = new_t5(width, layers)
     model.save_pretrained(folder / "base")
     tokenizer().save_pretrained(folder / "base")
+    new_adapter(model).save_pretrained(str(folder / "adapter"), save_embedding_layers=False)
+
+
+def new_adapter(model: T5ForConditionalGeneration) -> PeftModel:
+    """The course adapter's shape on this base: rank 32 on q and v."""
     lora = LoraConfig(r=32, lora_alpha=32, lora_dropout=0.0, target_modules=["q", "v"], task_type="SEQ_2_SEQ_LM")
-    get_peft_model(model, lora).save_pretrained(str(folder / "adapter"), save_embedding_layers=False)
+    return cast(PeftModel, get_peft_model(model, lora))
 
 
 def new_t5(width: int, layers: int) -> T5ForConditionalGeneration:

@@ -1,6 +1,5 @@
-"""JSONL, CSV and metrics JSON: written atomically, always the same bytes; read with the line in every error."""
+"""JSONL, CSV and metrics JSON: written atomically, always the same bytes; JSON is read with the line in every error."""
 
-import csv
 import errno
 import json
 import math
@@ -104,19 +103,11 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     return [row for _, row in jsonl_rows(numbered_lines(path), path)]
 
 
-def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line number, row) of a JSONL or CSV file, blank lines left out; a CSV row counts from its first line.
-
-    Raises InputError, with the line, for what is not such a file; every value of a CSV row is a text.
-    """
-    if path.suffix not in (".jsonl", ".csv"):
-        raise InputError(f"{path} is neither .jsonl nor .csv: convert the file or correct the path")
-    lines = numbered_lines(path)
-    return jsonl_rows(lines, path) if path.suffix == ".jsonl" else csv_rows(lines, path)
-
-
 def jsonl_rows(lines: Iterable[tuple[int, str]], path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """`numbered_rows` of the numbered lines of a JSONL file."""
+    """(line number, row) of each row, from the numbered lines of a JSONL file; blank lines are left out.
+
+    Raises InputError, with the line, for what is no JSON object.
+    """
     for number, line in lines:
         if not line.strip():
             continue
@@ -140,12 +131,13 @@ def _json(text: str) -> Any:
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     row = dict(pairs)
-    if len(row) < len(pairs) and (twice := _twice(key for key, _ in pairs)):
-        raise ValueError(f"the key {brief(twice)} stands there twice")
+    if len(row) < len(pairs) and (again := twice(key for key, _ in pairs)):
+        raise ValueError(f"the key {brief(again)} stands there twice")
     return row
 
 
-def _twice(names: Iterable[str]) -> str | None:
+def twice(names: Iterable[str]) -> str | None:
+    """A name that is among these more than once, if there is one and it is not empty."""
     return next((name for name, count in Counter(names).items() if name and count > 1), None)
 
 
@@ -158,24 +150,6 @@ def _whole(digits: str) -> int:
         return int(digits)
     except ValueError:
         raise ValueError(f"a number of {len(digits)} digits") from None
-
-
-def csv_rows(lines: Iterable[tuple[int, str]], path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """`numbered_rows` of the numbered lines of a CSV file."""
-    reader = csv.DictReader((line for _, line in lines), strict=True)
-    number = 1
-    try:
-        columns = reader.fieldnames or []
-        if twice := _twice(columns):
-            raise InputError(f"{path}, line 1: the header has {brief(twice)} twice: rename one of them")
-        number = reader.line_num + 1
-        for row in reader:
-            if None in row or None in row.values():
-                raise InputError(f"{path}, line {number}: the header has {len(columns)} fields: give the row as many")
-            yield number, row
-            number = reader.line_num + 1
-    except csv.Error as error:
-        raise InputError(f"{path}, line {number}: not CSV ({error}): correct the row's quotes and line ends") from error
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -197,6 +171,9 @@ def decoded(file: Iterable[bytes], path: Path) -> Iterator[tuple[int, str]]:
             yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}, line {number}: not UTF-8: save the file as UTF-8") from error
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_number, parse_int=_whole)
 
 
 def write_metrics(path: Path, tree: Mapping[str, Any], exact: Collection[str] = ()) -> None:

@@ -9,7 +9,15 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
@@ -29,12 +37,16 @@ NonNegative = Annotated[float, Field(strict=True, ge=0)]
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 Fraction = Annotated[float, Field(strict=True, ge=0, lt=1)]
 PositiveFraction = Annotated[float, Field(strict=True, gt=0, lt=1)]
+Switch = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, StringConstraints(min_length=1)]
+Names = Annotated[
+    tuple[Text, ...], Field(min_length=1), BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
+]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]  # a commit: branches and tags move
 
-TRAIN = "train"  # the origin of an adapter that is tuned here
-ORIGIN = rf"hf://(datasets/)?[\w.-]+/[\w.-]+|(s3|https?)://.+|{TRAIN}"
+TRAIN, NEW = "train", "new"  # origins of an adapter that is made here: tuned, or fresh, which changes nothing yet
+ORIGIN = rf"hf://(datasets/)?[\w.-]+/[\w.-]+(/[\w.-]+)*|(s3|https?)://.+|{TRAIN}|{NEW}"
 KEYED = r"://[^/]*@|\?"  # https://user:password@host, s3://key:secret@bucket, https://host/file?signature=…
 DOWNLOADS = "downloads"  # what the stage fetch_sources writes
 SOURCES = ("model", "prepare", "adapter", "reward", "judge")  # the sections that have a source
@@ -47,6 +59,7 @@ REMEDIES = {
 }
 WANTED = {
     "float_type": "must be a valid number: write 3.0e-6, not 3e-06 or a text in quotes",
+    "too_short": "must name one at least",
     "string_type": "must be a valid string: put it in quotes",
     "string_pattern_mismatch": "must be a whole pin in lower-case hexadecimal digits: run `make pin`",
 }
@@ -60,7 +73,8 @@ class Source:
 
     `origin` is null for files of one's own, `hf://owner/name` or `hf://datasets/owner/name` for a repository of the
     Hugging Face hub, pinned by its `revision`; everything else is pinned by `sha256` (of one file, or of the manifest
-    of a folder: detox.sources.local.digest). `train` is an adapter that is tuned here, on the dialogues at `path`.
+    of a folder: detox.sources.local.digest). An adapter that is made here, with the dialogues at `path`, has no pin:
+    `train` is one that is tuned on them, `new` a fresh one, whose policy is the base itself.
     """
 
     path: Text
@@ -82,7 +96,7 @@ class Source:
         _require(
             self.origin is None or re.fullmatch(ORIGIN, self.origin),
             f"origin is {self.origin!r}, but must be null, hf://owner/name, hf://datasets/owner/name, s3://…, "
-            f"https://… or (for the adapter) {TRAIN}",
+            f"https://… or (for the adapter) {TRAIN} or {NEW}",
         )
         _require(self.revision is None or self.hub, "revision is for an origin of hf:// alone: set it to null")
         _require(self.sha256 is None or not self.hub, "sha256 is not for an origin of hf://: pin its revision instead")
@@ -96,6 +110,11 @@ class Source:
     def hub(self) -> bool:
         """Whether it comes from the Hugging Face hub."""
         return self.origin is not None and self.origin.startswith("hf://")
+
+    @property
+    def made_here(self) -> bool:
+        """Whether it is an adapter that is made in this project."""
+        return self.origin in (TRAIN, NEW)
 
     @property
     def remote(self) -> bool:
@@ -121,6 +140,16 @@ class Model:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Columns:
+    """What a corpus calls its columns; null: the usual names. Capital letters do not matter."""
+
+    id: Text | None = None
+    dialogue: Text | None = None
+    summary: Names | None = None
+    group: Text | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
 class Prepare:
     """Which dialogues are used; null as a fraction means the source's own test or dev file."""
 
@@ -129,6 +158,9 @@ class Prepare:
     max_characters: Count
     test_fraction: PositiveFraction | None
     dev_fraction: Fraction | None
+    drop_leaks: Switch = True
+    config: Text | None = None
+    columns: Columns = Field(default_factory=Columns)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -162,7 +194,10 @@ class Adapter:
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        _require(self.source.origin != TRAIN or self.tuning, f"an adapter of the origin {TRAIN} needs tuning: add it")
+        _require(
+            not self.source.made_here or self.tuning,
+            f"an adapter of the origin {self.source.origin} needs tuning: add it",
+        )
         return self
 
 
@@ -239,7 +274,7 @@ class Summarize:
 
 @dataclass(frozen=True, config=STRICT)
 class Rivals:
-    dialogues: Count
+    dialogues: Annotated[int, Field(strict=True, ge=2)]  # an interval needs two
     pool: Annotated[int, Field(strict=True, ge=2)]
     scales: list[Positive]
     bad_words: Text
@@ -282,8 +317,9 @@ def sources(path: Path = PARAMS) -> dict[str, Source]:
     """The source of every section that has one. Raises InputError for anything that Source does not allow."""
     found = {section: _parse(Source, path, f"{section}.source") for section in SOURCES}
     for section, source in found.items():
-        if source.origin == TRAIN and section != "adapter":
-            raise InputError(f"{path}: {section}.source.origin is {TRAIN}, which only an adapter can be: correct it")
+        if source.made_here and section != "adapter":
+            name = source.origin
+            raise InputError(f"{path}: {section}.source.origin is {name}, which only an adapter can be: correct it")
         if source.remote and any(other != source for other in found.values() if other.path == source.path):
             raise InputError(f"{path}: {section}.source.path is another source's too: give it a name of its own")
     return found

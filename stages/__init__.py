@@ -4,10 +4,11 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from detox.errors import InputError
+from detox.errors import InputError, lines
 from detox.runtime import allocator, launcher
 from detox.runtime.launcher import Main
 
@@ -28,7 +29,7 @@ def note_cut(cut: int, prompts: int, max_tokens: int) -> None:
 
 
 def run(main: Main) -> None:
-    """Run a stage's `main`: `--help` prints the stage's docstring; bad input is one line on stderr and exit code 1.
+    """Run a stage's `main`: `--help` prints the stage's docstring; bad input is a line on stderr and exit code 1.
 
     Ends with its parent; SIGTERM is exit code 143, Ctrl-C 130. The same stage does not run twice in one folder.
     """
@@ -40,6 +41,19 @@ def run_in_ranks(main: Main) -> None:
     _run(main, launcher.in_ranks)
 
 
+@contextmanager
+def said_in_lines() -> Iterator[None]:
+    """Within the block bad input is a line on stderr for each thing that is wrong, and exit code 1; Ctrl-C is 130."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # what libraries tell developers; PYTHONWARNINGS=default shows it
+    try:
+        yield
+    except InputError as error:
+        sys.exit("\n".join(f"error: {line}" for line in lines(error)))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
 def _run(main: Main, start: Callable[[str, Main], None]) -> None:
     module = sys.modules[main.__module__]
     stage = Path(str(module.__file__)).stem
@@ -47,11 +61,5 @@ def _run(main: Main, start: Callable[[str, Main], None]) -> None:
     argparse.ArgumentParser(command, description=module.__doc__, formatter_class=formatter).parse_args()
     allocator.keep_freed()
     yield_while_waiting()
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # what libraries tell developers; PYTHONWARNINGS=default shows it
-    try:
+    with said_in_lines():
         start(stage, main)
-    except InputError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -1,11 +1,13 @@
-"""Take the LoRA adapter that PPO starts from, or tune it on the training dialogues, and check that it fits the base.
+"""Take the LoRA adapter that PPO starts from, tune it on the training dialogues or begin a new one; check that it fits.
 
 Reads  what lies at adapter.source.path and the base; params: seed, compute.device, model, adapter.
 Writes models/adapter: adapter_config.json, adapter_model.safetensors; metrics/adapter.json: its size, and if it was
-       tuned here the steps, loss and ROUGE on the dev part. An interrupted tuning goes on where .resume has it.
+       made here the ROUGE on the dev part, if it was tuned the steps and the loss, too. An interrupted tuning goes on
+       where .resume has it.
 """
 
 import os
+import tempfile
 from pathlib import Path
 
 from stages import run
@@ -20,26 +22,38 @@ def main() -> None:
 
     p, model, seed = params.load(params.Adapter), params.load(params.Model), params.seed()
     base, source = local.path(model.source), local.path(p.source)
-    metrics = {}
-    if p.tuning is not None and p.source.origin == params.TRAIN:
-        # Only here, because it takes seconds.
-        from detox.corpus import dialogues
-        from detox.runtime import devices
-        from detox.tuning import supervised
+    if p.tuning is None or not p.source.made_here:
+        publish(source, base, {})
+        return
+    # Only here, because it takes seconds.
+    from detox.corpus import dialogues
+    from detox.runtime import devices
+    from detox.tuning import supervised
 
-        device = devices.chosen()
-        interrupted = RESUME / supervised.fingerprint(base, source, p.tuning, model.max_prompt_tokens, seed, device)
-        train, dev = (dialogues.load(source / f"{part}.jsonl") for part in ("train", "dev"))
-        source = interrupted / "adapter"
-        metrics = supervised.tune(
-            base, train, dev, p.tuning, model.max_prompt_tokens, seed, device, interrupted, source
+    device = devices.chosen()
+    how = (p.tuning, model.max_prompt_tokens, seed, device)
+    adapters.check_fresh(p.tuning, base)
+    train, dev = (dialogues.load(source / f"{part}.jsonl") for part in ("train", "dev"))
+    if p.source.origin == params.NEW:
+        with tempfile.TemporaryDirectory() as folder:
+            publish(Path(folder), base, supervised.begin(base, dev, *how, Path(folder)))
+    else:
+        interrupted = RESUME / supervised.fingerprint(base, source, *how)
+        publish(
+            interrupted / "adapter", base, supervised.tune(base, train, dev, *how, interrupted, interrupted / "adapter")
         )
-    adapters.check(source, base)
-    with files.atomic(Path("models/adapter")) as folder:
-        adapters.copy(source, folder)
-    files.write_metrics(Path("metrics/adapter.json"), adapters.describe(source) | metrics)
-    if metrics:
         files.remove(interrupted)
+
+
+def publish(adapter: Path, base: Path, metrics: dict[str, float]) -> None:
+    """All that the stage writes, once the adapter fits."""
+    from detox import files
+    from detox.model import adapters
+
+    adapters.check(adapter, base)
+    with files.atomic(Path("models/adapter")) as folder:
+        adapters.copy(adapter, folder)
+    files.write_metrics(Path("metrics/adapter.json"), adapters.describe(adapter) | metrics)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """Filter, de-duplicate and split the dialogues.
 
 Reads   params.yaml: prepare; the folder or file at prepare.source.path.
-Writes  data/prepared/{train,dev,test}.jsonl, metrics/prepare.json.
+Writes  data/prepared/{train,dev,test}.jsonl, metrics/prepare.json; on stderr what it found and did not use.
 """
 
+import sys
 from pathlib import Path
 
 from detox import files, params
-from detox.corpus import cleaning
+from detox.corpus import cleaning, layout
 from detox.sources import local
 from stages import run
 
@@ -18,10 +19,13 @@ METRICS = Path("metrics/prepare.json")
 def main() -> None:
     """Read, clean, split, write."""
     p = params.load(params.Prepare)
-    local.path(p.source)
+    found = layout.find(local.path(p.source), p.config)
     with files.atomic(PREPARED) as folder:
-        metrics = cleaning.prepare(p, folder)
+        metrics = cleaning.prepare(p, found, folder)
     files.write_metrics(METRICS, metrics)
+    wanted = {"train": None, "dev": p.dev_fraction, "test": p.test_fraction}
+    if unused := found.unused(part for part, fraction in wanted.items() if fraction is None):
+        print(f"{p.source.path}: not used: {', '.join(unused)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -147,15 +147,6 @@ def test_a_missing_file_and_a_folder_are_input_errors(tmp_path: Path) -> None:
         files.read_jsonl(tmp_path)
 
 
-def test_csv_rows_count_from_their_first_line_and_keep_their_line_breaks(tmp_path: Path) -> None:
-    path = tmp_path / "rows.csv"
-    path.write_bytes(b'id,text\r\n1,"a\nb"\r\n2,"say ""c"", d"\r\n')
-    assert list(files.numbered_rows(path)) == [
-        (2, {"id": "1", "text": "a\nb"}),
-        (4, {"id": "2", "text": 'say "c", d'}),
-    ]
-
-
 def test_metrics_are_sorted_and_rounded_except_the_exact_ones(tmp_path: Path) -> None:
     path = tmp_path / "m.json"
     tree = {"b": 1, "a": {"kl_first": 1.23456789e-9, "y": 0.12345678, "x": -1e-9}, "c": 2.0}

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from ruamel.yaml import YAML
 from settings import COMPLETE
 
 from detox import files, params
-from detox.corpus import cleaning, reader
+from detox.corpus import cleaning, layout, reader
 from detox.errors import InputError
 from detox.model import adapters
 
@@ -47,6 +48,10 @@ thorough = hypothesis.settings(max_examples=100, deadline=None, derandomize=True
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that the examples of a test share."""
     return tmp_path_factory.mktemp("examples")
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return list(reader.read_source([path], params.Columns()))
 
 
 def outcome(read: Callable[[], Any], path: Path) -> Any:
@@ -89,7 +94,7 @@ def test_a_corpus_in_which_bytes_have_changed_is_read_or_refused(
 ) -> None:
     path = folder / "rows.jsonl"
     path.write_bytes(GOOD[:place] + put + GOOD[place + length :])
-    rows = outcome(lambda: list(reader.read_source(path)), path)
+    rows = outcome(lambda: read(path), path)
     for row in rows or []:
         assert row["id"].strip()
         assert row["references"] or not row["text"].strip()
@@ -105,9 +110,10 @@ def test_jsonl_and_csv_of_any_texts_are_the_same_corpus(folder: Path, texts: lis
         writer = csv.DictWriter(file, ["id", "dialogue", "summary"])
         writer.writeheader()
         writer.writerows(rows)
-    read = list(reader.read_source(folder / "rows.jsonl"))
-    assert [(row["text"], row["references"][0]) for row in read] == texts
-    assert list(reader.read_source(folder / "rows.csv")) == read
+    from_lines = read(folder / "rows.jsonl")
+    found = [(row["text"], row["references"][0]) for row in from_lines]
+    assert found == [tuple(re.sub("\r\n?", "\n", text) for text in pair) for pair in texts]
+    assert read(folder / "rows.csv") == from_lines
 
 
 @thorough
@@ -127,9 +133,9 @@ def test_no_dialogue_is_lost_or_in_two_parts(folder: Path, texts: list[str], tes
     shutil.rmtree(folder / "parts", ignore_errors=True)
     if sum(sizes) >= len(wanted):
         with pytest.raises(InputError):
-            cleaning.prepare(section, folder / "parts")
+            cleaning.prepare(section, layout.find(path, None), folder / "parts")
         return
-    counts = cleaning.prepare(section, folder / "parts")
+    counts = cleaning.prepare(section, layout.find(path, None), folder / "parts")
     parts = [files.read_jsonl(folder / "parts" / f"{name}.jsonl") for name in ("train", "dev", "test")]
     assert [row["text"] for part in parts for row in part] == wanted
     assert (len(parts[1]), len(parts[2])) == sizes

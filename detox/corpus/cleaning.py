@@ -9,13 +9,14 @@ import math
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from detox import files
 from detox.corpus import reader
+from detox.corpus.layout import Layout
 from detox.corpus.reader import digest
 from detox.errors import InputError
 from detox.params import Prepare
@@ -28,28 +29,37 @@ class Kept(NamedTuple):
     """The rows of a source file that are kept, in its order."""
 
     path: Path  # a JSON object a line
+    texts: list[bytes]  # of each row, the digest of its text
     letters: list[bytes]  # of each row, the digest of its text's `letters`
     merged: dict[int, list[str]]  # by the number of a row: references that rows after it bring
     counts: Counter[str]  # see `clean`
 
-    def lines(self, chosen: range) -> Iterator[str]:
-        """The rows of these numbers, with all their references."""
+    def lines(self, chosen: range, without: Container[bytes] = ()) -> Iterator[str]:
+        """The rows of these numbers, with all their references, but for those with such a digest."""
         with self.path.open(encoding="utf-8", newline="\n") as file:
             for number, line in islice(enumerate(file), chosen.start, chosen.stop):
-                yield _extended(line, self.merged[number]) if number in self.merged else line
+                if self.texts[number] not in without:
+                    yield _extended(line, self.merged[number]) if number in self.merged else line
 
 
 class Part(NamedTuple):
-    """Consecutive rows of a file."""
+    """Consecutive rows of a file, but for those whose texts have certain digests."""
 
     kept: Kept
     chosen: range
+    without: frozenset[bytes] = frozenset()
+
+    def texts(self) -> list[bytes]:
+        return [text for text in self.kept.texts[self.chosen.start : self.chosen.stop] if text not in self.without]
 
     def letters(self) -> list[bytes]:
         return self.kept.letters[self.chosen.start : self.chosen.stop]
 
+    def lines(self) -> Iterator[str]:
+        return self.kept.lines(self.chosen, self.without)
 
-def prepare(p: Prepare, folder: Path) -> dict[str, Any]:
+
+def prepare(p: Prepare, layout: Layout, folder: Path) -> dict[str, Any]:
     """Writes train.jsonl, dev.jsonl and test.jsonl into the folder; returns what metrics/prepare.json says of them.
 
     Where a fraction is given, the part is the last such share of the kept train rows, unshuffled (dev before test);
@@ -57,25 +67,40 @@ def prepare(p: Prepare, folder: Path) -> dict[str, Any]:
     """
     folder.mkdir()
     with tempfile.TemporaryDirectory(dir=folder) as kept:
-        parts, counts = split(p, Path(kept))
+        parts, counts = split(p, layout, Path(kept))
+        near = near_duplicates(parts["train"].letters(), parts["test"].letters())
+        if p.drop_leaks:
+            parts["train"] = without_leaks(parts["train"], parts["test"])
+        sizes = {name: len(part.texts()) for name, part in parts.items()}
         for name, part in parts.items():
-            files.write_lines(folder / f"{name}.jsonl", part.kept.lines(part.chosen))
+            files.write_lines(folder / f"{name}.jsonl", part.lines())
     return {
-        **{name: counts[name] for name in ("read", "kept", "merged")},
-        "dropped": {name: counts[name] for name in DROPPED},
-        **{name: len(part.chosen) for name, part in parts.items()},
-        "near_duplicates_across_split": near_duplicates(parts["train"].letters(), parts["test"].letters()),
+        **{name: counts[name] for name in ("read", "merged")},
+        "kept": sum(sizes.values()),
+        "dropped": {name: counts[name] for name in DROPPED} | {"leak": counts["kept"] - sum(sizes.values())},
+        **sizes,
+        "near_duplicates_across_split": near,
     }
 
 
-def split(p: Prepare, folder: Path) -> tuple[dict[str, Part], Counter[str]]:
+def without_leaks(train: Part, test: Part) -> Part:
+    """The training part without the dialogues of the test, byte for byte. Raises InputError if none is left."""
+    part = train._replace(without=frozenset(test.texts()).intersection(train.texts()))
+    if not part.texts():
+        raise InputError(
+            "every training dialogue is a test dialogue, too: give other files, or set prepare.drop_leaks to false"
+        )
+    return part
+
+
+def split(p: Prepare, layout: Layout, folder: Path) -> tuple[dict[str, Part], Counter[str]]:
     """The train, dev and test part, and the counts of `clean` summed over the files that were read."""
-    train = _cleaned(p, "train", folder)
+    train = _cleaned(p, layout, "train", folder)
     counts, rest = train.counts.copy(), len(train.letters)
     parts: dict[str, Part] = {}
     for name, fraction in (("test", p.test_fraction), ("dev", p.dev_fraction)):
         if fraction is None:
-            own = _cleaned(p, name, folder)
+            own = _cleaned(p, layout, name, folder)
             parts[name] = Part(own, range(len(own.letters)))
             counts.update(own.counts)
         else:
@@ -100,7 +125,7 @@ def clean(rows: Iterable[Mapping[str, Any]], shortest: int, longest: int, path: 
             counts[fate] += 1
             if fate == "kept":
                 file.write(files.json_line(row))
-    return Kept(path, cleaner.letters, cleaner.merged, counts)
+    return Kept(path, cleaner.texts, cleaner.letters, cleaner.merged, counts)
 
 
 class Cleaner:
@@ -110,6 +135,7 @@ class Cleaner:
         self.shortest, self.longest = shortest, longest
         self.numbers: dict[bytes, int] = {}  # by text: of the row that is kept for it, or OUTSIDE
         self.stated: set[bytes] = set()  # each text with each of its references
+        self.texts: list[bytes] = []
         self.letters: list[bytes] = []
         self.merged: dict[int, list[str]] = {}
 
@@ -129,6 +155,7 @@ class Cleaner:
         if len(text) > self.longest:
             return "too_long"
         self.numbers[name] = len(self.letters)
+        self.texts.append(name)
         self.letters.append(digest(letters(text)))
         return "kept"
 
@@ -159,13 +186,13 @@ def letters(text: str) -> str:
     return re.sub(r"[\W_]+", "", text.lower())
 
 
-def _cleaned(p: Prepare, part: str, folder: Path) -> Kept:
-    path = reader.find(Path(p.source.path), part)
-    kept = clean(reader.read_source(path), p.min_characters, p.max_characters, folder / part)
+def _cleaned(p: Prepare, layout: Layout, part: str, folder: Path) -> Kept:
+    rows = reader.read_source(paths := layout.files(part), p.columns)
+    kept = clean(rows, p.min_characters, p.max_characters, folder / part)
     if not kept.letters:
         dropped = ", ".join(f"{kept.counts[name]} {name}" for name in DROPPED)
         raise InputError(
-            f"{path}: no dialogue is left of {kept.counts['read']} ({dropped}): change prepare.min_characters "
+            f"{paths[0]}: no dialogue is left of {kept.counts['read']} ({dropped}): change prepare.min_characters "
             f"({p.min_characters}) or prepare.max_characters ({p.max_characters})"
         )
     return kept

@@ -21,7 +21,7 @@ class Dialogue:
 
 def load(path: Path) -> list[Dialogue]:
     """The dialogues of a prepared JSONL file. Raises InputError, with the line, for a row that is none."""
-    return [_dialogue(row, f"{path}, line {line}") for line, row in files.numbered_rows(path)]
+    return [_dialogue(row, f"{path}, line {line}") for line, row in files.jsonl_rows(files.numbered_lines(path), path)]
 
 
 def _dialogue(row: Mapping[str, Any], where: str) -> Dialogue:

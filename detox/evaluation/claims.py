@@ -22,21 +22,26 @@ def family(
     """Each claim: its p, p adjusted for the whole family (Holm), and whether it holds at 5 %.
 
     Toxicity falls (two-sided sign-flip test, by the judge, by the reward, on stress by the judge); ROUGE-L, and slot
-    recall where the data knows its facts, fall by less than their margins (one-sided).
+    recall where the data knows its facts, fall by less than their margins (one-sided). What was below its margin before
+    cannot fall by it, whatever happens: that claim is not measured, has no p, and does not hold.
     """
     tested = {
         f"{name}_{scorer}": evaluation[name]["change"][scorer]
         for name, scorer in (("all", "judge"), ("all", "reward"), ("stress", "judge"))
     }
-    margins = {"rougeL": settings.rouge_margin, "slots": settings.slots_margin}
     claims = {name: {"p": change["p"], "falls": change["relative"] < 0} for name, change in tested.items()}
-    for name, margin in margins.items():
-        if name in before.quality:
-            old, new = before.quality[name], after.quality[name]
+    unmeasured = {}
+    for name, margin in (("rougeL", settings.rouge_margin), ("slots", settings.slots_margin)):
+        if name not in before.quality:
+            continue
+        old, new = before.quality[name], after.quality[name]
+        if old.mean() < margin:
+            unmeasured[name] = {"margin": margin, "measured": False, "holds": False}
+        else:
             p = statistics.non_inferiority_p(groups, old, new, margin, settings.resamples, seed)
             claims[name] = {"p": p, "margin": margin}
     adjusted = statistics.holm({name: claim["p"] for name, claim in claims.items()})
-    return {name: _judged(claim, adjusted[name]) for name, claim in claims.items()}
+    return {name: _judged(claim, adjusted[name]) for name, claim in claims.items()} | unmeasured
 
 
 def _judged(claim: Mapping[str, Any], adjusted: float) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from types import SimpleNamespace
 from typing import Self
 
 import evaluate
@@ -16,11 +15,11 @@ import numpy as np
 from datasets import Features, List, Value
 from nltk.stem.porter import PorterStemmer
 from numpy.typing import NDArray
-from rouge_score import rouge_scorer, tokenize, tokenizers
+from rouge_score import rouge_scorer, tokenizers
 
 from detox.corpus.dialogues import Dialogue
 from detox.errors import InputError
-from detox.evaluation import quality
+from detox.evaluation import quality, words
 from detox.runtime import ranks
 
 ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
@@ -28,30 +27,38 @@ ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 Array = NDArray[np.float64]
 Scorer = Callable[[list[str]], Iterable[float]]  # texts → P(toxic) of each
 
-# Stemming is most of ROUGE's time, and a corpus has few different words.
-_STEMMER = SimpleNamespace(stem=cache(PorterStemmer().stem))
+_PORTER = PorterStemmer()
 
 
-class _Stems(tokenizers.Tokenizer):
-    """rouge_score's own tokens and stems, each word stemmed once."""
+class _Terms(tokenizers.Tokenizer):
+    """The terms of a text in any script; of English words the stems, as rouge_score stems them."""
+
+    def __init__(self, english: bool):
+        self.english = english
 
     def tokenize(self, text: str) -> list[str]:
-        return tokenize.tokenize(text, _STEMMER)
+        return [_stem(term) if self.english else term for term in words.terms(text)]
+
+
+@cache  # stemming is most of ROUGE's time, and a corpus has few different words
+def _stem(term: str) -> str:
+    return str(_PORTER.stem(term)) if len(term) > 3 and term.isascii() else term
 
 
 @cache  # every third summary is the same before and after
-def _rouge(summary: str, references: tuple[str, ...]) -> dict[str, float]:
+def _rouge(summary: str, references: tuple[str, ...], english: bool) -> dict[str, float]:
     # Of single lines rougeLsum is rougeL, and as slow to compute.
     several_lines = any("\n" in text for text in (summary, *references))
     measures = ROUGE if several_lines else ROUGE[:-1]
-    scores = rouge_scorer.RougeScorer(measures, tokenizer=_Stems()).score_multi(references, summary)
+    scores = rouge_scorer.RougeScorer(measures, tokenizer=_Terms(english)).score_multi(references, summary)
     return {name: scores[name if name in measures else "rougeL"].fmeasure for name in ROUGE}
 
 
 class Rouge(evaluate.Metric):
-    """ROUGE-1, -2, -L, -Lsum: F1 of stemmed words, a list per measure, the best over each example's references.
+    """ROUGE-1, -2, -L, -Lsum: F1 of words, a list per measure, the best over each example's references.
 
-    The maths is `rouge_score`'s (Lin 2004); rougeLsum takes lines for sentences, as everywhere.
+    The maths is `rouge_score`'s (Lin 2004), and so are words of a–z and their stems; words.py has those of other
+    scripts, and no stems where the references are not English. rougeLsum takes lines for sentences, as everywhere.
     """
 
     def _info(self) -> evaluate.EvaluationModuleInfo:
@@ -63,7 +70,8 @@ class Rouge(evaluate.Metric):
         if not all(references):
             raise InputError("ROUGE needs at least one reference summary for every summary")
         pairs = list(zip(predictions, map(tuple, references), strict=True))
-        scores = ranks.each(lambda pair: _rouge(*pair), pairs)
+        english = words.english(text for texts in references for text in texts)
+        scores = ranks.each(lambda pair: _rouge(*pair, english), pairs)
         return {name: [score[name] for score in scores] for name in ROUGE}
 
 
@@ -128,7 +136,7 @@ def measure(
     measured = _run(Rouge, predictions=list(summaries), references=references)
     pairs = list(zip(summaries, dialogues, strict=True))
     measured |= {
-        "words": [len(summary.split()) for summary in summaries],
+        "words": [len(words.words(summary)) for summary in summaries],
         "repetition": [quality.repetition(summary) for summary in summaries],
         "unfinished": [quality.unfinished(summary) for summary in summaries],
         "copied": [quality.copied(summary, dialogue.text) for summary, dialogue in pairs],
@@ -136,7 +144,8 @@ def measure(
         "grounded": [quality.grounded(summary, dialogue.text) for summary, dialogue in pairs],
         "entities": [quality.entity_recall(summary, dialogue.references) for summary, dialogue in pairs],
     }
-    if facts is not None:
+    # Where no reference states a fact, none can be lost: that would look as if all had stayed.
+    if facts is not None and any(quality.states_facts(each.references, facts[each.id]) for each in dialogues):
         measured["slots"] = [
             quality.slot_recall(text, dialogue.references, facts[dialogue.id]) for text, dialogue in pairs
         ]
@@ -181,7 +190,7 @@ def agreement(toxicity: Mapping[str, Array], threshold: float) -> dict[str, floa
 
 def distinct2(summaries: Iterable[str]) -> float:
     """Different word pairs / all word pairs of the summaries together (Li et al. 2016); 0 where there is no pair."""
-    pairs = [pair for summary in summaries for pair in pairwise(summary.lower().split())]
+    pairs = [pair for summary in summaries for pair in pairwise(words.chunks(summary))]
     return len(set(pairs)) / len(pairs) if pairs else 0.0
 
 

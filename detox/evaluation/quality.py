@@ -1,14 +1,15 @@
 """What is measured of a summary beside toxicity and ROUGE, from its text alone: is it sound, and have the facts stayed?
 
-Each function takes one summary and gives a number from 0 to 1. Words are split at white space, in lower case and
-without outer punctuation.
+Each function takes one summary and gives a number from 0 to 1. Words are those of words.py, in every script.
 """
 
 import re
-import string
 from collections.abc import Mapping, Sequence
-from functools import cache
 from itertools import pairwise
+
+import regex
+
+from detox.evaluation.words import SPACED, ends, says, words
 
 Facts = Mapping[str, Sequence[str]]  # name of a fact → the ways in which a summary may put it
 
@@ -21,31 +22,31 @@ foreigners asian asians arab arabs chinese japanese indian mexican mexicans turk
 _IDENTITY = re.compile(r"\b(?:" + IDENTITIES.replace("-", r"\s+").replace("\n", " ").replace(" ", "|") + r")\b", re.I)
 
 # A number (5, 10:45, 1,500), or a word with a capital that begins neither the text nor a sentence.
-_ENTITY = re.compile(r"(?<!\w)\d+(?:[.:,]\d+)*|(?<![.!?:] )(?<!^)(?<![#\w])[A-Z]\w+", re.M)
+_ENTITY = regex.compile(rf"(?<!{SPACED})\d+(?:[.:,]\d+)*|(?<![.!?:] )(?<!^)(?<![#\w])\p{{Lu}}\w+", regex.M | regex.V1)
 
 
 def repetition(summary: str) -> float:
     """Share of word triples that occurred before in the summary; 0 where there are none."""
-    words = _words(summary)
-    triples = list(zip(words, words[1:], words[2:], strict=False))
+    said = words(summary)
+    triples = list(zip(said, said[1:], said[2:], strict=False))
     return 1 - len(set(triples)) / len(triples) if triples else 0.0
 
 
 def copied(summary: str, dialogue: str) -> float:
     """Share of the words that also occur in the dialogue; 0 for an empty summary."""
-    known = set(_words(dialogue))
-    return _share([word in known for word in _words(summary)], empty=0.0)
+    known = set(words(dialogue))
+    return _share([word in known for word in words(summary)], empty=0.0)
 
 
 def novel2(summary: str, dialogue: str) -> float:
     """Share of the different word pairs that the dialogue does not have; 0 where there are none."""
-    known = set(pairwise(_words(dialogue)))
-    return _share([pair not in known for pair in set(pairwise(_words(summary)))], empty=0.0)
+    known = set(pairwise(words(dialogue)))
+    return _share([pair not in known for pair in set(pairwise(words(summary)))], empty=0.0)
 
 
 def unfinished(summary: str) -> float:
     """1 unless the summary ends as a sentence does: it was cut at the limit, or broke off."""
-    return float(not summary.rstrip().rstrip("\"')”’").endswith((".", "!", "?")))
+    return float(not ends(summary))
 
 
 def entities(text: str) -> set[str]:
@@ -55,18 +56,23 @@ def entities(text: str) -> set[str]:
 
 def grounded(summary: str, dialogue: str) -> float:
     """Share of the summary's `entities` that occur in the dialogue; 1 where it names none."""
-    return _share([_says(dialogue, entity) for entity in entities(summary)])
+    return _share([says(dialogue, entity) for entity in entities(summary)])
 
 
 def entity_recall(summary: str, references: Sequence[str]) -> float:
     """Share of a reference's `entities` that the summary has, the best over the references."""
-    return max(_share([_says(summary, entity) for entity in entities(reference)]) for reference in references)
+    return max(_share([says(summary, entity) for entity in entities(reference)]) for reference in references)
 
 
 def slot_recall(summary: str, references: Sequence[str], facts: Facts) -> float:
     """Share of the facts in a reference that the summary states, in whichever way; the best over the references."""
     stated = _stated(summary, facts)
     return max(_share([fact in stated for fact in _stated(reference, facts)]) for reference in references)
+
+
+def states_facts(references: Sequence[str], facts: Facts) -> bool:
+    """Whether a reference states any of the facts."""
+    return any(_stated(reference, facts) for reference in references)
 
 
 def mentions_identity(text: str) -> bool:
@@ -80,22 +86,8 @@ def lead(dialogue: str, turns: int = 3) -> str:
 
 
 def _stated(text: str, facts: Facts) -> set[str]:
-    return {name for name, ways in facts.items() if any(_says(text, way) for way in ways)}
-
-
-def _says(text: str, words: str) -> bool:
-    return bool(_saying(words).search(text))
-
-
-@cache  # re's own cache holds fewer patterns than a corpus has facts
-def _saying(words: str) -> re.Pattern[str]:
-    # No \b: some facts begin with #.
-    return re.compile(rf"(?<!\w){re.escape(words)}(?!\w)", re.I)
+    return {name for name, ways in facts.items() if any(says(text, way) for way in ways)}
 
 
 def _share(hits: Sequence[bool], empty: float = 1.0) -> float:
     return sum(hits) / len(hits) if hits else empty
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip(string.punctuation) for word in text.lower().split()]

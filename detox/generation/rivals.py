@@ -16,8 +16,7 @@ from transformers import LogitsProcessor, NoBadWordsLogitsProcessor, PreTrainedT
 
 from detox import params
 from detox.corpus.dialogues import Dialogue
-from detox.errors import InputError
-from detox.generation import summaries
+from detox.generation import summaries, words
 from detox.model import adapters
 from detox.model.policy import POLICY, Policy
 
@@ -38,7 +37,7 @@ def draw(
 ) -> dict[str, list[dict[str, object]]]:
     """Lines of data/rivals/<system>.jsonl by system. The policy comes with the adapter before PPO, and loses it."""
     texts = [dialogue.text for dialogue in dialogues]
-    clean = word_filter(tokenizer, read_words(Path(p.bad_words)))
+    clean = word_filter(tokenizer, words.read(Path(p.bad_words)))
     pool = summaries.keys(seed, SAMPLES, p.pool)
     usual = [None, *pool[: summarize.samples]]
 
@@ -72,18 +71,6 @@ def choose(dialogues: Sequence[Dialogue], count: int) -> list[Dialogue]:
     """`count` of the dialogues, evenly spaced, in their order; all where there are no more."""
     count = min(count, len(dialogues))
     return [dialogues[place * len(dialogues) // count] for place in range(count)]
-
-
-def read_words(path: Path) -> list[str]:
-    """The words of a list, one a line. Raises InputError if there are none."""
-    try:
-        words = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no readable list of words: correct rivals.bad_words") from error
-    words = [word.strip() for word in words if word.strip()]
-    if not words:
-        raise InputError(f"{path} has no words, one a line: correct rivals.bad_words")
-    return words
 
 
 def adapter_systems(start: Path, end: Path, snapshots: Path, scales: Sequence[float]) -> Iterator[tuple[str, Weights]]:

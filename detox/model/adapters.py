@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
 
 from detox.errors import InputError
-from detox.model import lora, pretrained
+from detox.model import bases, lora, pretrained
+from detox.params import Tuning
 from detox.sources import local
 
 CONFIG, WEIGHTS, LEGACY = lora.CONFIG, local.ADAPTER, "adapter_model.bin"
@@ -47,12 +48,7 @@ def load(adapter: Path, base: Path) -> Adapter:
     path = _weights_of(adapter)
     found = Adapter(lora.config(adapter), _read(path))
     held = {name: tuple(weight.shape) for name, weight in found.weights.items()}
-    skeleton = pretrained.skeleton(AutoModelForSeq2SeqLM, base)
-    try:
-        expected = shapes(found.config, skeleton)
-    except Exception as error:  # whatever a damaged or hostile configuration makes of it
-        reason = pretrained.first_sentence(error)
-        raise InputError(f"{adapter / CONFIG} does not fit the base {base}: {reason}: fetch another adapter") from error
+    expected = _fitting(found.config, base, str(adapter / CONFIG), "fetch another adapter")
     for name in sorted(expected.keys() | held.keys()):
         if expected.get(name) != held.get(name):
             wanted, given = (_describe(each.get(name)) for each in (expected, held))
@@ -62,6 +58,22 @@ def load(adapter: Path, base: Path) -> Adapter:
             )
     _check_numbers(path, found.weights)
     return found
+
+
+def check_fresh(p: Tuning, base: Path) -> None:
+    """Raises InputError unless an adapter can be made so for this base."""
+    _fitting(lora.fresh(p), base, "params.yaml: adapter.tuning", "correct its targets")
+
+
+def _fitting(config: LoraConfig, base: Path, where: str, remedy: str) -> Shapes:
+    """`shapes` on this base. Raises InputError, which begins with where the configuration is, if they do not fit."""
+    bases.check_family(base)
+    skeleton = pretrained.skeleton(AutoModelForSeq2SeqLM, base)
+    try:
+        return shapes(config, skeleton)
+    except Exception as error:  # whatever a damaged or hostile configuration makes of it
+        reason = pretrained.first_sentence(error)
+        raise InputError(f"{where} does not fit the base {base}: {reason}: {remedy}") from error
 
 
 def shapes(config: LoraConfig, skeleton: PreTrainedModel) -> Shapes:

@@ -4,11 +4,23 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
+from transformers import AutoModelForSeq2SeqLM, PreTrainedConfig, PreTrainedModel
 
 from detox.errors import InputError
-from detox.model import linear, pretrained
+from detox.model import linear, pretrained, prompts
 from detox.model.attention import SHARED
+
+# model_type in a config.json of those whose attention detox.model.attention can be: it wants T5's relative positions,
+# which the first layer makes for all of a pass, and masks of True and False.
+SERVED = ("t5", "mt5", "longt5")
+
+
+def check(folder: Path) -> PreTrainedModel:
+    """The base without its weights, once it is one that serves, whole, with a tokenizer. Raises InputError."""
+    described(folder)
+    skeleton: PreTrainedModel = pretrained.check(AutoModelForSeq2SeqLM, folder)
+    prompts.tokenizer(folder)
+    return skeleton
 
 
 def load(folder: Path, dtype: str = "float32") -> PreTrainedModel:
@@ -16,10 +28,7 @@ def load(folder: Path, dtype: str = "float32") -> PreTrainedModel:
 
     Raises InputError if it is damaged, or is none.
     """
-    config = pretrained.config(folder)
-    for name in ("pad_token_id", "eos_token_id", "decoder_start_token_id"):
-        if (token := getattr(config, name, None)) not in range(config.vocab_size):
-            raise InputError(f"{folder / 'config.json'}: {name} is {token}, which is no token of the model: correct it")
+    config = described(folder)
     if getattr(config, "dense_act_fn", None) == "gelu_new":
         config.dense_act_fn = "gelu_pytorch_tanh"  # the same function in one pass over the memory, not in eight
     model: PreTrainedModel = pretrained.model(
@@ -30,3 +39,22 @@ def load(folder: Path, dtype: str = "float32") -> PreTrainedModel:
         head = model.get_output_embeddings()  # in bfloat16 the logits around 16 are 1/8 apart
         head.weight = nn.Parameter(head.weight.float(), requires_grad=False)
     return model
+
+
+def described(folder: Path) -> PreTrainedConfig:
+    """What config.json says. Raises InputError if it is of a family that does not serve, or lacks a token."""
+    check_family(folder)
+    config = pretrained.config(folder)
+    for name in ("pad_token_id", "eos_token_id", "decoder_start_token_id"):
+        if (token := getattr(config, name, None)) not in range(config.vocab_size):
+            raise InputError(f"{folder / 'config.json'}: {name} is {token}, which is no token of the model: correct it")
+    return config
+
+
+def check_family(folder: Path) -> None:
+    """Raises InputError if config.json is of a family that does not serve."""
+    if (kind := pretrained.config(folder).model_type) not in SERVED:
+        raise InputError(
+            f"{folder / 'config.json'}: model_type is {kind}, but a base has to be one of {', '.join(SERVED)} (T5, "
+            "FLAN-T5, T5 v1.1 and mT5 are): choose another one"
+        )

@@ -1,10 +1,11 @@
 """Summaries → scores. The only module that knows a classifier; it judges the summary alone, never the dialogue."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForSequenceClassification, PreTrainedConfig
+from transformers import AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
 
 from detox import params
 from detox.model import labels, linear, pretrained
@@ -13,6 +14,14 @@ from detox.sources import local
 
 UNSTATED = 512  # tokens of a text that a classifier reads which states no limit: more than any summary has
 NO_LIMIT = 10**9  # a limit from here on is none, like the 10^30 of a tokenizer that states none; so is one below 1
+
+
+def check(folder: Path, toxic_label: str) -> PreTrainedModel:
+    """The classifier without its weights, once it is whole, has the label and a tokenizer. Raises InputError."""
+    skeleton: PreTrainedModel = pretrained.check(AutoModelForSequenceClassification, folder)
+    pretrained.tokenizer(folder, "pad")
+    labels.toxic(skeleton.config, toxic_label, folder)
+    return skeleton
 
 
 class Classifier:

@@ -15,6 +15,7 @@ from peft import LoraConfig, TaskType
 
 from detox.errors import InputError, brief
 from detox.model import configurations
+from detox.params import Tuning
 
 CONFIG = "adapter_config.json"
 NAME = re.compile(r"[\w.-]{1,200}")  # q, encoder.block.0.layer.0.SelfAttention.q; all-linear, peft's word for all
@@ -38,6 +39,19 @@ def config(folder: Path) -> LoraConfig:
             raise InputError(f"{path}: {key} is {brief(value)}, but must be {wanted}: fetch another adapter")
     used = {key: told[key] for key in PLAIN.keys() - UNUSED if key in told}
     return LoraConfig(**used, task_type=TaskType.SEQ_2_SEQ_LM)
+
+
+def fresh(p: Tuning) -> LoraConfig:
+    """The configuration of an adapter that is made here."""
+    config = LoraConfig(
+        r=p.rank,
+        lora_alpha=p.alpha,
+        lora_dropout=p.dropout,
+        target_modules=list(p.targets),
+        task_type="SEQ_2_SEQ_LM",
+    )
+    config.target_modules = sorted(p.targets)  # peft has made a set of them, and would save it in an order by chance
+    return config
 
 
 def _size(value: Any) -> bool:

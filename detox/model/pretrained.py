@@ -16,6 +16,7 @@ from transformers.utils import logging
 
 from detox.errors import InputError
 from detox.model import configurations, vocabularies, weights
+from detox.sources.local import VOCABULARIES
 
 CONFIG = "config.json"
 AGAIN, WHOLE = "get it again from its source", "get the whole model that its config.json describes"
@@ -50,6 +51,24 @@ def model(kind: Any, folder: Path, dtype: str = "float32", **options: Any) -> An
 
     Raises InputError if it is of another kind, or if a weight is missing, has another shape or is not finite.
     """
+    loaded, wrong = _loaded(kind, folder, dtype=getattr(torch, dtype), **options)
+    wrong |= {name: "is not finite" for name, weight in loaded.named_parameters() if not weight.isfinite().all()}
+    _refuse(folder, wrong)
+    return loaded.eval()
+
+
+def check(kind: Any, folder: Path) -> Any:
+    """The model without its weights, of which names and shapes alone are read: a moment for any size.
+
+    Raises InputError if it is of another kind, or if a weight is missing or has another shape.
+    """
+    loaded, wrong = _loaded(kind, folder, dtype=torch.float32, device_map="meta")
+    _refuse(folder, wrong)
+    return loaded
+
+
+def _loaded(kind: Any, folder: Path, **options: Any) -> tuple[Any, dict[str, str]]:
+    """The model, and what is wrong with which weight by what the library says."""
     described = options.pop("config", None) or config(folder)
     with _one_line(folder), weights.opened(folder, AGAIN) as held:
         skeleton = _skeleton(kind, folder, described, held)
@@ -58,17 +77,13 @@ def model(kind: Any, folder: Path, dtype: str = "float32", **options: Any) -> An
             None,
             config=described,
             state_dict=held,
-            dtype=getattr(torch, dtype),
             ignore_mismatched_sizes=True,  # or the library would print a table; they are refused below
             output_loading_info=True,
             **options,
         )
     loaded.name_or_path = loaded.config.name_or_path = str(folder)
     wrong = dict.fromkeys(info["missing_keys"], "is absent")
-    wrong |= {name: weights.other(found, wanted) for name, found, wanted in info["mismatched_keys"]}
-    wrong |= {name: "is not finite" for name, weight in loaded.named_parameters() if not weight.isfinite().all()}
-    _refuse(folder, wrong)
-    return loaded.eval()
+    return loaded, wrong | {name: weights.other(found, wanted) for name, found, wanted in info["mismatched_keys"]}
 
 
 def _refuse(folder: Path, wrong: dict[str, str]) -> None:
@@ -84,9 +99,8 @@ def tokenizer(folder: Path, *needed: str) -> PreTrainedTokenizerBase:
     Raises InputError if there is none, if it lacks one of these, cannot read every text, or does not belong to the
     model.
     """
-    if not any((folder / name).is_file() for name in vocabularies.NAMES):
-        known = ", ".join(vocabularies.NAMES)
-        raise InputError(f"{folder} has no tokenizer (none of {known}): put the model's own there")
+    if not any((folder / name).is_file() for name in VOCABULARIES):
+        raise InputError(f"{folder} has no tokenizer (none of {', '.join(VOCABULARIES)}): put the model's own there")
     described = config(folder)
     with _one_line(folder), vocabularies.cleaned(folder, AGAIN) as copy, vocabularies.without_panic():
         loaded = AutoTokenizer.from_pretrained(copy, config=described, trust_remote_code=False)

@@ -13,9 +13,8 @@ from typing import Any
 from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
 from detox.model import configurations
+from detox.sources.local import VOCABULARIES
 
-NAMES = """tokenizer.json spiece.model sentencepiece.bpe.model sentencepiece.model spm.model tokenizer.model
-    vocab.json vocab.txt""".split()
 MERGES = "merges.txt"
 CLEANED = {
     "tokenizer_config.json": configurations.tokenizer,
@@ -33,7 +32,7 @@ def cleaned(folder: Path, remedy: str) -> Iterator[Path]:
     Raises InputError, for damaged files with this remedy, or for a value that is not allowed.
     """
     with tempfile.TemporaryDirectory() as temporary:
-        for name in (*NAMES, MERGES):
+        for name in (*VOCABULARIES, MERGES):
             if (folder / name).is_file():
                 shutil.copyfile(folder / name, Path(temporary, name))
         for name, clean in CLEANED.items():
@@ -52,7 +51,7 @@ def check(loaded: Any, folder: Path) -> None:
         raise ValueError(f"a {type(loaded).__name__} has no tokenizer.json")
     wanted = {name for kind, name in type(loaded).vocab_files_names.items() if kind in ("vocab_file", "merges_file")}
     missing = sorted(name for name in wanted if not (folder / name).is_file())
-    if missing and not (folder / NAMES[0]).is_file():
+    if missing and not (folder / VOCABULARIES[0]).is_file():
         raise ValueError(f"there is no {missing[0]}, the vocabulary of a {type(loaded).__name__}")
     for text in TRIALS:
         loaded.decode(loaded(text, verbose=False)["input_ids"])

@@ -4,6 +4,7 @@ processes.py    how a process ends: on signals, with its parent, one at a run
 launcher.py     starts a stage in several processes
 ranks.py        how these share work, and what they tell one another
 devices.py      where the models compute
+capacity.py     how much memory and disk there is
 memory.py       smaller batches where memory runs out
 allocator.py    freed memory: kept, or given back
 checkpoints.py  the state of an unfinished run on disk

@@ -1,20 +1,23 @@
-"""Texts as people hand them in: plain, JSONL or CSV, from a file or standard input, read as they come."""
+"""Texts as people hand them in: plain or in a table, from a file or standard input, read as they come."""
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, groupby
 from pathlib import Path
 from queue import Queue
 from typing import Any, NamedTuple, TypeVar
 
 from detox import files
-from detox.corpus import reader
+from detox.corpus import columns, delimited, tables
 from detox.errors import InputError
 
 STDIN = "-"
 AT_ONCE = 32  # texts that a model reads: with more it is hardly faster, and the first answers wait for the last
 ENDED = object()
+RENAME = "rename or add it"
+# A field of a header, next to its separator: "No, thanks." has a blank and a stop, "Ann: tea" a colon.
+HEADING = r'"?[\w#.-]*\w(?: [\w#.-]*\w)*"?'
 
 Lines = Iterator[tuple[int, str]]
 T = TypeVar("T")
@@ -31,18 +34,22 @@ class Text(NamedTuple):
 def read(source: str, column: str, split: Callable[[Lines], Lines]) -> Iterator[Text]:
     """The texts of a file, or of standard input for `-`, each as soon as it has come.
 
-    What is named .jsonl or .csv is that; of anything else the first line tells: a JSON object, or a header with the
-    column. In these a text is in `column`, or in `text`; plain text is divided by `split`.
-    Raises InputError, with the line, for what is not such a file and for a blank text; also where there is no text.
+    What is named as a table is one (detox.corpus.tables); of anything else the first line tells: a JSON object, or a
+    header with the column. In these a text is in `column`, or in `text`; plain text is divided by `split`.
+    Raises InputError, with the line, for what is not such a file, for a table without the column and for a blank text;
+    also where there is no text.
     """
     path = Path("standard input" if source == STDIN else source)
+    content = columns.dialogue if column == columns.DIALOGUE else columns.text
     count = 0
-    for count, (line, row) in enumerate(_rows(source, path, column, split), start=1):
-        where = f"{path}, line {line}"
-        text = reader.column(row, "text" if column not in row and "text" in row else column, where)
+    for count, (where, row) in enumerate(_rows(source, path, column, split), start=1):
+        if (name := columns.find(tuple(row), column, "text")) is None:
+            raise InputError(f"{where}: no column '{column}' (there are {', '.join(row)}): {RENAME}")
+        text = content(row[name], name, where)
         if not text.strip():
             raise InputError(f"{where}: the {column} is blank: write one or remove the row")
-        yield Text(row.get("id", row.get("fname", str(count))), text, where)
+        identity = columns.find(tuple(row), *columns.IDS)
+        yield Text(row[identity] if identity else str(count), text, where)
     if not count:
         raise InputError(f"{path} has no {column}: give one at least")
 
@@ -93,15 +100,33 @@ def with_first(rows: Iterator[T]) -> Iterator[T]:
     return chain([next(rows)], rows)
 
 
-def _rows(source: str, path: Path, column: str, split: Callable[[Lines], Lines]) -> Iterator[tuple[int, Any]]:
-    lines, first = _peeked(_stdin(path) if source == STDIN else files.numbered_lines(path))
+def _rows(source: str, path: Path, column: str, split: Callable[[Lines], Lines]) -> tables.Rows:
+    if source != STDIN and tables.kind(path):
+        return tables.rows(path, (column, "text"), RENAME)
+    lines, (number, first) = _peeked(_stdin(path) if source == STDIN else files.numbered_lines(path))
+    return ((f"{path}, line {line}", row) for line, row in _told(lines, number, first, path, column, split))
+
+
+def _told(
+    lines: Lines, number: int, first: str, path: Path, column: str, split: Callable[[Lines], Lines]
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """(line, row) of what the first line tells that it is."""
     if re.match(r"\[\s*(\{|$)", first):
-        raise InputError(f"{path} is a JSON array: write an object a line, as `jq -c '.[]'` does")
-    if path.suffix == ".jsonl" or (path.suffix != ".csv" and first.startswith("{")):
+        raise InputError(
+            f"{path} is a JSON array: name the file .json, or write an object a line, as `jq -c '.[]'` does"
+        )
+    if first.startswith("{"):
         return files.jsonl_rows(lines, path)
-    if path.suffix == ".csv" or {column, "text"} & {name.strip('" ') for name in first.split(",")}:
-        return files.csv_rows(lines, path)
-    return ((number, {"text": text}) for number, text in split(lines))
+    fields = first.split(delimited.separator(first, (column, "text")))
+    names = {field.strip('" ').casefold() for field in fields}
+    if {column, "text"} & names:
+        return delimited.rows(lines, path, (column, "text"), RENAME)
+    if len(fields) > 1 and all(re.fullmatch(HEADING, field) for field in fields):
+        raise InputError(
+            f"{path}, line {number}: looks like the header of a table without a column '{column}' or 'text' "
+            f"({', '.join(fields)}): rename one of them, or, if it is text, write the speaker and a colon before it"
+        )
+    return ((line, {"text": text}) for line, text in split(lines))
 
 
 def _stdin(path: Path) -> Lines:
@@ -113,11 +138,12 @@ def _stdin(path: Path) -> Lines:
         raise InputError(f"{path} cannot be read ({error.strerror}): give a file or a pipe") from error
 
 
-def _peeked(lines: Lines) -> tuple[Lines, str]:
-    """The same lines, and the first of them that is not blank."""
+def _peeked(lines: Lines) -> tuple[Lines, tuple[int, str]]:
+    """The same lines, and the first of them that is not blank, without its outer blanks, and its number."""
     head: list[tuple[int, str]] = []
     for line in lines:
         head.append(line)
         if line[1].strip():
             break
-    return chain(head, lines), head[-1][1].strip() if head else ""
+    number, first = head[-1] if head else (1, "")
+    return chain(head, lines), (number, first.strip())

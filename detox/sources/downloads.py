@@ -5,24 +5,18 @@ these read. Of a repository only what this project reads is fetched: configurati
 """
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from fnmatch import fnmatch
+from glob import escape
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx2
-from botocore.exceptions import BotoCoreError
 from huggingface_hub import HfApi, is_offline_mode, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.file_download import http_get
 
 from detox.errors import InputError
 from detox.params import Source
-from detox.sources import local
-
-WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", "*.jsonl", "*.csv"]
-ADAPTER = ("adapter_config.json", local.ADAPTER)
+from detox.sources import local, repositories
+from detox.sources.repositories import ADAPTER, WANTED, reached, wanted
 
 
 def fetch(source: Source, folder: Path) -> None:
@@ -40,7 +34,7 @@ def fetch(source: Source, folder: Path) -> None:
 def raw(source: Source, folder: Path) -> None:
     """The files of the source as they are over there, unchecked but for a hub's own hashes, in a new folder."""
     folder.mkdir(parents=True)
-    with _one_line(source):
+    with reached(source):
         if source.hub:
             _from_hub(source, folder)
         elif str(source.origin).startswith("s3://"):
@@ -53,37 +47,36 @@ def raw(source: Source, folder: Path) -> None:
 
 def newest(source: Source) -> str:
     """The newest commit of a repository's main branch, 40 digits. Raises InputError if it cannot be had."""
-    repository, kind = _repository(source)
-    with _one_line(source):
-        return str(HfApi().repo_info(repository, repo_type=kind).sha)
-
-
-def _repository(source: Source) -> tuple[str, str]:
-    """owner/name and the hub's word for what it is."""
-    name = str(source.origin).removeprefix("hf://")
-    return name.removeprefix("datasets/"), "dataset" if name.startswith("datasets/") else "model"
+    where = repositories.repository(source)
+    with reached(source):
+        return str(HfApi().repo_info(where.name, repo_type=where.kind).sha)
 
 
 def _from_hub(source: Source, folder: Path) -> None:
-    snapshot = _snapshot(source, WANTED)
-    configured = (snapshot / "config.json").is_file() or (snapshot / ADAPTER[0]).is_file()
-    if configured and not list(snapshot.glob("*.safetensors")):
-        snapshot = _snapshot(source, WANTED + list(local.LEGACY))
-    for file in snapshot.iterdir():
-        if file.is_file() and _wanted(file.name):
-            shutil.copyfile(file, folder / file.name)
+    """What is wanted of the repository, by the library's own copy of it, which is kept."""
+    inside = repositories.repository(source).folder
+    start = f"{escape(inside)}/" if inside else ""
+    patterns = [start + pattern for pattern in WANTED]  # offline the library knows which of them it once fetched
+    if not is_offline_mode():
+        names = wanted(repositories.inside(repositories.listing(source), inside))
+        if not names:
+            return
+        patterns = [start + escape(name) for name in names]
+    snapshot = _snapshot(source, patterns, f"{start}*/*") / inside
+    for name in wanted(path.name for path in snapshot.iterdir() if path.is_file()):
+        shutil.copyfile(snapshot / name, folder / name)
 
 
-def _snapshot(source: Source, patterns: list[str]) -> Path:
-    """The library's own copy of the repository's files, which is kept; where it is damaged, it is removed."""
-    (repository, kind), revision = _repository(source), source.revision
+def _snapshot(source: Source, patterns: list[str], ignored: str) -> Path:
+    """The library's copy of these files; where one is damaged, it is removed, and InputError says so."""
+    where, revision = repositories.repository(source), source.revision
     snapshot = Path(
         snapshot_download(
-            repository, repo_type=kind, revision=revision, allow_patterns=patterns, ignore_patterns=["*/*"]
+            where.name, repo_type=where.kind, revision=revision, allow_patterns=patterns, ignore_patterns=[ignored]
         )
     )
     if not is_offline_mode():
-        found = HfApi().verify_repo_checksums(repository, repo_type=kind, revision=revision)
+        found = HfApi().verify_repo_checksums(where.name, repo_type=where.kind, revision=revision)
         damaged = [wrong["path"] for wrong in found.mismatches]
         for name in damaged:
             (snapshot / name).resolve().unlink()
@@ -96,18 +89,14 @@ def _snapshot(source: Source, patterns: list[str]) -> Path:
     return snapshot
 
 
-def _wanted(name: str) -> bool:
-    return name in local.LEGACY or any(fnmatch(name, pattern) for pattern in WANTED)
-
-
 def _from_s3(origin: str, folder: Path) -> None:
     # Here and not at the top, because it takes a second.
     import s3fs
 
     files = s3fs.S3FileSystem(skip_instance_cache=True)
-    for path in files.ls(origin, detail=False):
-        if _wanted(name := path.rsplit("/", 1)[-1]):
-            files.get_file(path, folder / name)
+    paths = {path.rsplit("/", 1)[-1]: path for path in files.ls(origin, detail=False)}
+    for name in wanted(paths):
+        files.get_file(paths[name], folder / name)
 
 
 def _from_web(origin: str, folder: Path) -> None:
@@ -128,29 +117,3 @@ def _download(origin: str, name: str, folder: Path) -> None:
     url = parts._replace(path=f"{parts.path.rstrip('/')}/{name}").geturl()
     with (folder / name).open("wb") as file:
         http_get(url, file, displayed_filename=name)
-
-
-@contextmanager
-def _one_line(source: Source) -> Iterator[None]:
-    """What goes wrong within the block is an InputError that names origin and pin."""
-    try:
-        yield
-    except (OSError, httpx2.HTTPError, BotoCoreError, ValueError) as error:
-        where = f"{source.origin} at {source.revision}" if source.revision else f"{source.origin}"
-        raise InputError(f"{where} cannot be had: {_reason(error)}: {_remedy(error)}") from error
-
-
-def _reason(error: BaseException) -> str:
-    """The first line of what the library says last, which is its reason, after the name of the error."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
-def _remedy(error: BaseException) -> str:
-    if is_offline_mode():
-        return "unset HF_HUB_OFFLINE once to download it"
-    if isinstance(error, HfHubHTTPError) and error.response.status_code in (401, 403, 404):
-        return "check origin and pin in params.yaml, and for a private or gated repository HF_TOKEN"
-    return "check origin, network and credentials, and run the same command again: it keeps the files that came"

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detox.errors import InputError, brief
-from detox.params import TRAIN, Source
+from detox.params import Source
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MODEL, ADAPTER = "model.safetensors", "adapter_model.safetensors"
+VOCABULARIES = """tokenizer.json spiece.model sentencepiece.bpe.model sentencepiece.model spm.model tokenizer.model
+    vocab.json vocab.txt""".split()
 SHARED = 10  # times its size may what torch saved be in memory: T5's files hold one table under four names
 LEGACY = {"pytorch_model.bin": MODEL, "adapter_model.bin": ADAPTER}
 
@@ -36,9 +38,9 @@ def path(source: Source) -> Path:
 
 
 def check_pinned(source: Source) -> None:
-    """Raises InputError unless the source is pinned; an adapter that is tuned here needs no pin."""
+    """Raises InputError unless the source is pinned; an adapter that is made here needs no pin."""
     key, pin = ("revision", source.revision) if source.hub else ("sha256", source.sha256)
-    if pin is None and source.origin != TRAIN:
+    if pin is None and not source.made_here:
         raise InputError(f"{source.origin or source.path} has no {key} in params.yaml: run `make pin`")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from detox import params, profiles
 from detox.errors import InputError
-from detox.params import PARAMS, TRAIN, Source
+from detox.params import PARAMS, Source
 from detox.sources import local
 
 Pin = tuple[str, str]  # key and value
@@ -33,7 +33,7 @@ def pin() -> dict[str, Pin]:
 
 def pin_of(source: Source) -> Pin | None:
     """The pin that the source should get; None if it has one already, or needs none. Raises InputError."""
-    if source.origin == TRAIN:
+    if source.made_here:
         return None
     if source.hub:
         return None if source.revision else ("revision", _newest(source))

@@ -1,4 +1,7 @@
-"""An adapter tuned under supervision: LoRA on the base learns to write the references of the training dialogues."""
+"""An adapter tuned under supervision: LoRA on the base learns to write the references of the training dialogues.
+
+Or a fresh one, which has learnt nothing: a base that summarises already needs none.
+"""
 
 import json
 import math
@@ -7,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel, get_peft_model
 from transformers import (
     DataCollatorForSeq2Seq,
     EarlyStoppingCallback,
@@ -22,7 +25,7 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 from detox import files
 from detox.corpus.dialogues import Dialogue
 from detox.evaluation import metrics
-from detox.model import adapters, bases, prompts
+from detox.model import adapters, bases, lora, prompts
 from detox.model.sampling import seed_of
 from detox.params import Tuning
 from detox.runtime import checkpoints, devices
@@ -58,7 +61,7 @@ def tune(
     """
     set_seed(seed)
     tokenizer = prompts.tokenizer(base)
-    model = _with_lora(base, p)
+    model = get_peft_model(bases.load(base), lora.fresh(p))
     examples, held_out = (_examples(tokenizer, part, max_prompt_tokens, p.max_summary_tokens) for part in (train, dev))
     held_out.sort(key=lambda row: len(row["input_ids"]))
     passes = [row for number in range(p.epochs) for row in one_pass(examples, p.batch_size, seed_of(seed, number))]
@@ -76,6 +79,27 @@ def tune(
     if dev:
         result |= {"dev_loss": trainer.state.best_metric, **_rouge(model, tokenizer, dev, p, max_prompt_tokens)}
     return result
+
+
+def begin(
+    base: Path,
+    dev: Sequence[Dialogue],
+    p: Tuning,
+    max_prompt_tokens: int,
+    seed: int,
+    device: torch.device,
+    folder: Path,
+) -> dict[str, float]:
+    """Writes a fresh LoRA adapter into `folder`, and returns the ROUGE of the base, which says whether it summarises.
+
+    LoRA adds B·A to a weight (Hu et al. 2021, arXiv 2106.09685): A is drawn from the seed and B is 0, so the policy is
+    the base itself. Without dev dialogues nothing is returned.
+    """
+    set_seed(seed)
+    model = get_peft_model(bases.load(base), lora.fresh(p))
+    model.save_pretrained(str(folder), save_embedding_layers=False)
+    tokenizer = prompts.tokenizer(base)
+    return _rouge(model.to(device), tokenizer, dev, p, max_prompt_tokens) if dev else {}
 
 
 def _newest(unfinished: Path) -> str | None:
@@ -112,19 +136,6 @@ def _keep_inside(path: Path) -> None:
         own = str(path.parents[1] / Path(str(best)).name)
         if own != best:
             files.write_jsonl(path, [state | {"best_model_checkpoint": own}])
-
-
-def _with_lora(base: Path, p: Tuning) -> PeftModel:
-    config = LoraConfig(
-        r=p.rank,
-        lora_alpha=p.alpha,
-        lora_dropout=p.dropout,
-        target_modules=list(p.targets),
-        task_type="SEQ_2_SEQ_LM",
-        base_model_name_or_path=base.as_posix(),
-    )
-    config.target_modules = sorted(p.targets)  # peft has made a set of them, and would save it in an order by chance
-    return get_peft_model(bases.load(base), config)
 
 
 def _examples(

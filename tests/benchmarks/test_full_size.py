@@ -19,7 +19,6 @@ from detox.model import adapters, pretrained
 from detox.model.policy import Policy
 
 PARAMETERS = {
-    "adapter": {"tuning": {"epochs": 3}},
     "ppo": {"steps": 7, "snapshot_every": 3},
     "summarize": {"samples": 2},
     "rivals": {"dialogues": 4, "pool": 6, "scales": [0.5]},
@@ -77,37 +76,36 @@ def test_on_flan_t5_base_1_41_percent_of_the_weights_are_trained_and_769_of_the_
     assert round(sizes["trainable_percent"], 2) == 1.41
 
 
-def test_a_run_counts_examples_steps_dialogues_summaries_and_texts() -> None:
+def test_a_run_counts_steps_dialogues_summaries_and_texts() -> None:
     """5 systems, the filter, the base, one scale, two snapshots; they are compared with both policies and LEAD-3."""
     rivals, texts = 4 * (6 + 5 * 3), 2 * 2 * 9 + 4 * (6 + 7 * 2 + 1)
-    tuned, counts = 3 * (10 + 5 * 4 / 2), cost.work(PARAMETERS, ROWS)
-    assert list(counts.items()) == [
+    assert list(cost.work(PARAMETERS, ROWS).items()) == [
         ("prepare", 1),
-        ("fetch_adapter", tuned),
+        ("fetch_adapter", 1),
         ("train_ppo", 7),
         ("summarize", 9),
         ("summarize_rivals", rivals),
         ("evaluate", texts),
         ("report", 1),
     ]
-    assert (tuned, rivals, texts) == (60, 84, 120)
+    assert (rivals, texts) == (84, 120)
 
 
 def figures() -> dict[str, Any]:
     return {
         "noted": {"cores": 2},
-        "parameters": PARAMETERS | {"adapter": {"tuning": {"epochs": 1}}},
+        "parameters": PARAMETERS,
         "rows": ROWS,
-        "cut": {"train": 5, "dev": 0, "test": 9},
-        "stages": dict.fromkeys(("prepare", "fetch_adapter", "train_ppo"), RUN),
+        "cut": ROWS | {"test": 3},
+        "stages": dict.fromkeys(("fetch_adapter", "train_ppo", "summarize"), RUN),
     }
 
 
 def test_a_stage_is_scaled_by_its_work_and_takes_the_time_of_its_cores() -> None:
-    """A minute of processor time on 5 examples is 30 s of both cores, and 360 s on 60; what was run whole stays."""
+    """A minute of processor time on 3 dialogues is 30 s of both cores, and 90 s on 9; what was run whole stays."""
     found = cost.stages(figures(), PARAMETERS)
-    assert found["fetch_adapter"] == (5, 30, 60, 360)
-    assert found["prepare"].whole_seconds == found["train_ppo"].whole_seconds == 30
+    assert found["summarize"] == (3, 30, 9, 90)
+    assert found["fetch_adapter"].whole_seconds == found["train_ppo"].whole_seconds == 30
 
 
 def test_a_gpu_is_counted_at_a_twentieth_of_its_rate() -> None:
@@ -128,13 +126,13 @@ def test_what_was_measured_is_what_the_profile_says_but_for_counts_that_are_scal
     """Else the README's figures are of another profile: `make full-size`."""
     monkeypatch.chdir(ROOT)
     measured = json.loads(cost.FIGURES.read_text(encoding="utf-8"))["parameters"]
-    scaled = {"epochs", "steps", "snapshot_every", "dialogues", "scales"}
+    scaled = {"steps", "snapshot_every", "dialogues", "scales"}
     assert sizes(measured, scaled) == sizes(cost.profile(), scaled)
 
 
 def sizes(tree: Any, but: set[str]) -> dict[str, int]:
     """The whole numbers of the sections that decide how long a unit of work takes."""
-    sections = {"tuning": tree["adapter"]["tuning"]} | {name: tree[name] for name in ("ppo", "summarize", "rivals")}
+    sections = {name: tree[name] for name in ("ppo", "summarize", "rivals")}
     return {
         f"{section}.{key}": value
         for section, values in sections.items()
@@ -168,7 +166,7 @@ def test_every_stage_runs_and_is_measured_on_tiny_models(tmp_path: Path) -> None
             for number, text in enumerate(shapes.texts([60] * count, rng))
         ]
         (dialogues / f"{part}.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    counts, sizes = full_size.Counts(tuned=16, steps=1, summarised=6, rivals=2), full_size.Sizes(width=64, layers=1)
+    counts, sizes = full_size.Counts(steps=1, summarised=6, rivals=2), full_size.Sizes(width=64, layers=1)
     measured = full_size.measure(tmp_path / "project", tokenizer, dialogues, counts, sizes)
     assert measured["rows"] == {"train": 40, "dev": 4, "test": 12}
     assert list(measured["stages"]) == full_size.STAGES

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from detox.corpus import cleaning
+from detox.corpus import cleaning, layout
 from detox.errors import InputError
 from detox.files import read_jsonl, write_jsonl
 from detox.params import Prepare, Source
@@ -33,11 +33,12 @@ def clean(folder: Path, texts: Sequence[str], shortest: int, longest: int, summa
     return [json.loads(line) for line in kept.lines(range(len(kept.letters)))], kept.counts
 
 
-def prepare(path: Path, shortest: int, longest: int, test: float | None, dev: float | None) -> tuple[Any, Any]:
+def prepare(
+    path: Path, shortest: int, longest: int, test: float | None, dev: float | None, **more: Any
+) -> tuple[Any, Any]:
     """The ids of each part, and the metrics."""
-    metrics = cleaning.prepare(
-        Prepare(Source(str(path)), shortest, longest, test, dev), folder := path.with_name("out")
-    )
+    section = Prepare(Source(str(path)), shortest, longest, test, dev, **more)
+    metrics = cleaning.prepare(section, layout.find(path, None), folder := path.with_name("out"))
     assert sorted(each.name for each in folder.iterdir()) == ["dev.jsonl", "test.jsonl", "train.jsonl"]
     return {part.stem: [row["id"] for row in read_jsonl(part)] for part in folder.iterdir()}, metrics
 
@@ -157,4 +158,28 @@ def test_a_single_file_needs_fractions(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"is a single file without a test part: .* set prepare.test_fraction to a num"
     ):
-        cleaning.prepare(section, tmp_path / "other")
+        cleaning.prepare(section, layout.find(path, None), tmp_path / "other")
+
+
+def test_a_test_dialogue_is_dropped_from_the_training_part_byte_for_byte(tmp_path: Path) -> None:
+    """A dialogue that differs in a capital is counted, too, but it stays."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    for name, texts in {"train": ["One.", "Two.", "Three.", "Four."], "test": ["Two.", "three.", "Five."]}.items():
+        rows = [{"id": f"{name}{n}", "dialogue": text, "summary": "s"} for n, text in enumerate(texts)]
+        source(folder / f"{name}.jsonl", rows)
+    parts, metrics = prepare(folder, 0, 9, None, 0.25)
+    assert parts == {"train": ["train0", "train2"], "dev": ["train3"], "test": ["test0", "test1", "test2"]}
+    assert (metrics["near_duplicates_across_split"], metrics["dropped"]["leak"]) == (2, 1)
+    assert metrics["read"] == metrics["kept"] + metrics["merged"] + sum(metrics["dropped"].values()) == 7
+    assert [metrics[name] for name in ("kept", "train", "dev", "test")] == [6, 2, 1, 3]
+
+
+def test_leaks_stay_where_they_are_not_to_be_dropped(tmp_path: Path) -> None:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    for name in ("train", "test"):
+        source(folder / f"{name}.jsonl", [{**GOOD, "id": name}])
+    parts, metrics = prepare(folder, 0, 99, None, 0, drop_leaks=False)
+    assert parts == {"train": ["train"], "dev": [], "test": ["test"]}
+    assert (metrics["near_duplicates_across_split"], metrics["dropped"]["leak"]) == (1, 0)

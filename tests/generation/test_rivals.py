@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase, T5ForConditionalGeneration
 
 from detox.corpus.dialogues import Dialogue
 from detox.errors import InputError
-from detox.generation import rivals
+from detox.generation import rivals, words
 from detox.model import prompts
 from detox.model.policy import Policy
 
@@ -91,9 +91,9 @@ def test_the_filter_forbids_words_and_leaves_the_most_probable_summaries_without
 def test_a_list_of_words_is_read_line_by_line(tmp_path: Path) -> None:
     path = tmp_path / "words.txt"
     path.write_text("fool\n\n old fool \n", encoding="utf-8")
-    assert rivals.read_words(path) == ["fool", "old fool"]
+    assert words.read(path) == ["fool", "old fool"]
     path.write_text("\n")
     with pytest.raises(InputError, match=r"words\.txt has no words, one a line: correct rivals\.bad_words"):
-        rivals.read_words(path)
+        words.read(path)
     with pytest.raises(InputError, match=r"absent is no readable list of words"):
-        rivals.read_words(tmp_path / "absent")
+        words.read(tmp_path / "absent")

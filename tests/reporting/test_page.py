@@ -121,6 +121,15 @@ def test_the_first_sentence_is_the_headline_with_its_intervals(page: str) -> Non
     )
 
 
+def test_a_claim_that_was_not_measured_says_so(project: Path) -> None:
+    claims = files.read_metrics(Path("metrics/claims.json"))
+    claims["family"]["slots"] = {"margin": 0.02, "measured": False, "holds": False}
+    files.write_metrics(Path("metrics/claims.json"), claims)
+    report.main()
+    tables = Page((project / "metrics/report.html").read_text(encoding="utf-8")).tables
+    assert tables["claims"][-1] == ["Slot recall does not fall by the margin of 0.02", "", "", "not measured"]
+
+
 def test_claims_and_rivals_say_what_their_metrics_say(page: str) -> None:
     tables = Page(page).tables
 

@@ -5,12 +5,14 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pandas
 import pytest
 
 from detox.errors import InputError
 from detox.serving import inputs
 
 Stdin = Callable[[bytes], None]
+TABLE = "{}, line 1: looks like the header of a table without a column 'dialogue' or 'text'"
 
 
 def dialogues(source: object) -> list[tuple[object, str, str]]:
@@ -74,7 +76,12 @@ def test_jsonl_and_csv_have_the_text_in_its_column_or_in_text_and_keep_their_id(
         (b'\n{"dialogue": "tea"}\n{"dialogue": "cake"}\n', ["tea", "cake"]),
         (b'"id","dialogue"\n1,tea\n2,cake\n', ["tea", "cake"]),
         (b"dialogue\ntea\ncake\n", ["tea", "cake"]),
+        (b"id;Dialogue\r\n1;tea\r\n2;cake\r\n;\r\n", ["tea", "cake"]),
+        (b"id\tDIALOGUE\tsummary\n1\ttea\tx\n", ["tea"]),
         (b"Ann: the dialogue, tea\n\ncake", ["Ann: the dialogue, tea", "cake"]),
+        (b"No, thanks\n\nWell; tea, then", ["No, thanks", "Well; tea, then"]),
+        (b"10:02\tAnn\ttea", ["10:02\tAnn\ttea"]),
+        (b"Ann: Tea,Bob", ["Ann: Tea,Bob"]),
         (b"[10:02] Ann: tea", ["[10:02] Ann: tea"]),
         ("Änn: ☕".encode(), ["Änn: ☕"]),
     ],
@@ -93,16 +100,24 @@ def test_what_has_no_name_shows_in_its_first_line_what_it_is(content: bytes, tex
             b'{"dialogue": "tea"}\n{"dialog": "cake"}\n',
             "{}, line 2: no column 'dialogue' (there are dialog)",
         ),
-        ("a.jsonl", b'{"dialogue": ["tea"]}\n', "{}, line 1: 'dialogue' is ['tea'], not text"),
+        ("a.jsonl", b'{"dialogue": [7]}\n', "{}, line 1: 'dialogue' is 7, not text"),
+        ("a.jsonl", b'{"dialogue": null}\n', "{}, line 1: the dialogue is blank"),
         ("a.jsonl", b'{"dialogue": " \\n"}\n', "{}, line 1: the dialogue is blank"),
         ("a.jsonl", b'{"dialogue": "\\ud800"}\n', "{}, line 1: 'dialogue' holds half of a surrogate pair"),
-        ("a.csv", b"id,dialog\n1,tea\n", "{}, line 2: no column 'dialogue' (there are id, dialog)"),
+        ("a.csv", b"id,dialog\n1,tea\n", "{}, line 1: no column 'dialogue' (there are id, dialog)"),
+        ("a.csv", b"id;dialog\n1;tea\n", "{}, line 1: no column 'dialogue' (there are id, dialog)"),
+        ("a.tsv", b"id\tdialog\n1\ttea\n", "{}, line 1: no column 'dialogue' (there are id, dialog)"),
+        ("a.txt", b"\nid\tdialog\n1\ttea\n", TABLE.replace("1", "2", 1) + " (id, dialog)"),
+        ("a", b"call no;full transcript\n1;tea\n", TABLE + " (call no, full transcript)"),
+        ("a.txt", b'"id","dialog"\n1,tea\n', TABLE + ' ("id", "dialog")'),
         ("a.csv", b"id,dialogue\n1,tea,cake\n", "{}, line 2: the header has 2 fields"),
         ("a.txt", b"tea\n\xff\n", "{}, line 2: not UTF-8"),
         ("a.txt", b"\n \n", "{} has no dialogue"),
         ("a.csv", b"id,dialogue\n", "{} has no dialogue"),
-        ("a.json", b'[{"dialogue": "tea"}]', "{} is a JSON array"),
-        ("a.json", b'[\n  {"dialogue": "tea"}\n]', "{} is a JSON array"),
+        ("a", b'[{"dialogue": "tea"}]', "{} is a JSON array"),
+        ("a.txt", b'[\n  {"dialogue": "tea"}\n]', "{} is a JSON array"),
+        ("a.json", b'[{"dialogue": "tea"},\n7]', "{}, line 2, row 2: not a JSON object"),
+        ("a.parquet", b"tea", "{} cannot be read (Parquet file size is 3 bytes"),
         ("absent.txt", None, "{} does not exist"),
         ("", None, "{} cannot be read (Is a directory)"),
     ],
@@ -117,6 +132,19 @@ def test_wrong_input_is_an_error_that_names_the_file_and_the_line(
         dialogues(path)
     assert str(error.value).startswith(message.format(path))
     assert "\n" not in str(error.value)
+
+
+def test_what_a_name_says_is_a_table_is_read_as_one(tmp_path: Path) -> None:
+    """Arrays, Parquet, compressed, other capitals, turns: as prepare reads them."""
+    frame = pandas.DataFrame({"ID": [7, 8], "Dialogue": ["tea", "cake"]})
+    frame.to_json(tmp_path / "a.json", orient="records")
+    frame.to_parquet(tmp_path / "a.parquet")
+    frame.to_csv(tmp_path / "a.tsv.gz", sep="\t", index=False)
+    for name in ("a.json", "a.parquet", "a.tsv.gz"):
+        assert [(str(number), text) for number, text, _ in dialogues(tmp_path / name)] == [("7", "tea"), ("8", "cake")]
+    turns = tmp_path / "turns.jsonl"
+    turns.write_text('{"dialogue": [{"speaker": "Ann", "text": "tea?"}, {"speaker": "Bob", "text": "no"}]}')
+    assert [text for _, text, _ in dialogues(turns)] == ["Ann: tea?\nBob: no"]
 
 
 def test_an_error_of_standard_input_says_so(stdin: Stdin) -> None:

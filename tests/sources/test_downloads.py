@@ -138,10 +138,10 @@ def test_weights_that_torch_saved_are_fetched_where_there_are_no_others_and_conv
     torch.save({"weight": torch.arange(3.0)}, tmp_path / "hf.bin")
     content = (tmp_path / "hf.bin").read_bytes()
     (tmp_path / "hf.bin").unlink()
-    commit = project.hub.add("ann/old", {"config.json": b"{}", "pytorch_model.bin": content})
+    commit = project.hub.add("ann/old", {"config.json": b"{}", "pytorch_model.bin": content, "spiece.model": b""})
     project.source("model", origin="hf://ann/old", revision=commit)
     project.fetch()
-    assert project.fetched("model").keys() == {"config.json", "model.safetensors"}
+    assert project.fetched("model").keys() == {"config.json", "model.safetensors", "spiece.model"}
     weights = load_file(tmp_path / "downloads" / "model" / "model.safetensors")
     assert weights["weight"].tolist() == [0, 1, 2]
 
@@ -186,6 +186,56 @@ def test_an_unknown_repository_or_commit_is_named(project: Project, origin: str,
 def test_a_hub_that_does_not_answer_is_named(project: Project) -> None:
     line = project.error(HF_ENDPOINT="http://127.0.0.1:9")
     assert " cannot be had: ConnectError: [Errno 111] Connection refused: check origin, network and credentials" in line
+
+
+def test_a_repository_without_a_file_that_is_needed_names_what_it_has_before_anything_comes(project: Project) -> None:
+    """As it is with an adapter in the place of the base, a data set in Parquet, a model of another library."""
+    commit = project.hub.add("ann/lora", ADAPTER | {"README.md": b""})
+    project.source("model", origin="hf://ann/lora", revision=commit)
+    assert project.error() == (
+        f"hf://ann/lora at {commit} has no config.json, nor model.safetensors or model.safetensors.index.json or "
+        "pytorch_model.bin, nor tokenizer.json or spiece.model or sentencepiece.bpe.model or vocab.json or vocab.txt; "
+        "it has README.md, adapter_config.json, adapter_model.safetensors: set model.source.origin to a repository "
+        "that has them"
+    )
+    project.params["model"] = project.params["judge"]
+    parquet = {f"data/{part}-00000-of-00001.parquet": b"PAR1" for part in ("test", "train")}
+    commit = project.hub.add("datasets/ann/talk", parquet)
+    project.source("prepare", origin="hf://datasets/ann/talk", revision=commit)
+    assert project.error() == (
+        f"hf://datasets/ann/talk at {commit} has no train.jsonl or train.csv; it has data/test-00000-of-00001.parquet, "
+        "data/train-00000-of-00001.parquet: set prepare.source.origin to a repository that has them"
+    )
+    commit = project.hub.add("datasets/ann/talk", {f"{name:02}.bin": b"" for name in range(14)})
+    project.source("prepare", origin="hf://datasets/ann/talk", revision=commit)
+    assert " 10.bin, 11.bin and 2 more: set prepare" in project.error()
+    assert not [request for request in project.hub.requests if "/resolve/" in request]
+
+
+def test_an_adapter_in_a_folder_of_its_repository_is_named_and_comes_once_the_origin_says_so(project: Project) -> None:
+    files = {f"{step}/{name}": content for step in ("step-1", "step-2") for name, content in ADAPTER.items()}
+    commit = project.hub.add("ann/lora", {"README.md": b"", **files})
+    project.source("adapter", origin="hf://ann/lora", revision=commit)
+    line = project.error()
+    assert line.startswith(f"hf://ann/lora at {commit} has no adapter_config.json, nor adapter_model.safetensors or ")
+    assert line.endswith(
+        ": set adapter.source.origin to hf://ann/lora/step-1, where they are, or to one of its folders step-2"
+    )
+    project.source("adapter", origin="hf://ann/lora/step-2", revision=commit)
+    project.fetch()
+    assert project.fetched("adapter") == ADAPTER
+    assert not [request for request in project.hub.requests if "step-1" in request]
+    project.fetch(HF_HUB_OFFLINE="1")
+    assert project.fetched("adapter") == ADAPTER
+
+
+def test_of_all_sources_all_that_is_wrong_is_said_at_once(project: Project) -> None:
+    commit = project.hub.add("ann/lora", {"README.md": b""})
+    project.source("adapter", origin="hf://ann/lora", revision=commit)
+    project.source("judge", origin="hf://ann/nothing", revision="0" * 40)
+    lines = project.run().stderr.splitlines()
+    assert [line.partition(" at ")[0] for line in lines] == ["error: hf://ann/lora", "error: hf://ann/nothing"]
+    assert "network" not in lines[0]
 
 
 def test_an_unpinned_repository_is_an_error_until_make_pin_has_written_its_newest_commit(project: Project) -> None:

@@ -147,8 +147,8 @@ BASE: dict[str, tuple[Spoil, str]] = {
     ),
     "a model that only continues texts": (
         said("base/config.json", model_type="gpt2"),
-        "base/config.json cannot be read (Unrecognized configuration class <class 'transformers.models.gpt2."
-        "configuration_gpt2.GPT2Config'> for this kind of AutoModel: AutoModelForSeq2SeqLM): " + AGAIN,
+        "base/config.json: model_type is gpt2, but a base has to be one of t5, mt5, longt5 (T5, FLAN-T5, T5 v1.1 and "
+        "mT5 are): choose another one",
     ),
     "a width in words": (
         said("base/config.json", d_model="wide"),

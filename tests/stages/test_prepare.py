@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import datasets
+import pandas
 import pytest
 
 from detox.sources import local
@@ -18,6 +20,8 @@ from stages import prepare
 ROOT = Path(__file__).parents[2]
 DIALOGSUM = ROOT / "../shared/data/dialogsum"
 OUTPUTS = ["data/prepared/dev.jsonl", "data/prepared/test.jsonl", "data/prepared/train.jsonl", "metrics/prepare.json"]
+
+SPREADSHEET: dict[str, Any] = {"sep": ";", "encoding": "utf-8-sig", "lineterminator": "\r\n"}
 
 needs_dialogsum = pytest.mark.skipif(not DIALOGSUM.is_dir(), reason="the real DialogSum is not at hand")
 
@@ -91,7 +95,7 @@ def test_the_parts_and_the_metrics_are_written(project: Path) -> None:
         "read": 6,
         "kept": 4,
         "merged": 0,
-        "dropped": {"too_short": 1, "too_long": 0, "duplicate": 0, "empty": 1},
+        "dropped": {"too_short": 1, "too_long": 0, "duplicate": 0, "empty": 1, "leak": 0},
         "train": 2,
         "dev": 1,
         "test": 1,
@@ -115,12 +119,12 @@ def test_the_command_line_prints_one_line_for_bad_input_and_keeps_earlier_output
     good = command()
     assert (good.returncode, good.stdout, good.stderr) == (0, "", "")
     earlier, names = outputs(), all_files(project)
-    write_source([*six_rows(), {"id": "x", "dialogue": None, "summary": "s"}])
+    write_source([*six_rows(), {"id": "x", "dialogue": True, "summary": "s"}])
     pin()
     bad = command()
     assert (bad.returncode, bad.stdout) == (1, "")
     assert bad.stderr == (
-        "error: source.jsonl, line 7: 'dialogue' is None, not text: put it in quotes or remove the row\n"
+        "error: source.jsonl, line 7: 'dialogue' is True, not text: put it in quotes or remove the row\n"
     )
     assert (outputs(), all_files(project)) == (earlier, names)
 
@@ -134,11 +138,46 @@ def test_help_is_the_stages_docstring_and_needs_no_params(project: Path) -> None
     assert (refused.returncode, "unrecognized arguments: --fast" in refused.stderr) == (2, True)
 
 
+def test_what_was_found_and_not_used_is_said(project: Path) -> None:
+    Path("source").mkdir()
+    write_source(six_rows())
+    for name in ("train.jsonl", "test.jsonl", "val.jsonl", "holdout.jsonl"):
+        shutil.copy("source.jsonl", Path("source", name))
+    write_params("source", test=0.25, dev=0, shortest=2, longest=20)
+    said = command()
+    assert (said.returncode, said.stdout) == (0, "")
+    assert said.stderr == "source: not used: holdout.jsonl, test.jsonl, val.jsonl\n"
+
+
+def test_samsum_as_it_is_published(project: Path) -> None:
+    """Arrays in train, val and test.json, \\r\\n between turns, a dialogue that is empty; and the CSV on the hub."""
+    turns = [["Amanda: I baked  cookies.", "Jerry: Sure!"], ["Olivia: Who is it?", "Oliver: Me :)"], []]
+    base = [{"id": f"{n}", "summary": f"s{n}", "dialogue": "\r\n".join(each)} for n, each in enumerate(turns)]
+    for folder in ("github", "hub"):
+        Path(folder).mkdir()
+    for part, on_hub in {"train": "train", "val": "validation", "test": "test"}.items():
+        texts = [row["dialogue"] and f"{row['dialogue']} {part}" for row in base]
+        own = [{**row, "id": part + row["id"], "dialogue": text} for row, text in zip(base, texts, strict=True)]
+        Path(f"github/{part}.json").write_text(json.dumps(own, indent=2))
+        with Path(f"hub/{on_hub}.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, ["id", "dialogue", "summary"])
+            writer.writeheader()
+            writer.writerows(own)
+    found = []
+    for folder in ("github", "hub"):
+        write_params(folder, test=None, dev=None, shortest=2, longest=99)
+        prepare.main()
+        found.append(outputs())
+    assert found[0] == found[1]
+    assert rows("train")[0]["text"] == "Amanda: I baked  cookies.\nJerry: Sure! train"
+    assert (metrics()["dropped"]["empty"], metrics()["train"], metrics()["dev"], metrics()["test"]) == (3, 2, 2, 2)
+
+
 LAB = {
     "read": 12460,
     "kept": 10022,
     "merged": 0,
-    "dropped": {"too_short": 4, "too_long": 2434, "duplicate": 0, "empty": 0},
+    "dropped": {"too_short": 4, "too_long": 2434, "duplicate": 0, "empty": 0, "leak": 0},
     "train": 8017,
     "dev": 0,
     "test": 2005,
@@ -207,3 +246,33 @@ def test_unfiltered_all_official_test_dialogues_are_kept(project: Path) -> None:
     prepare.main()
     assert (metrics()["kept"], metrics()["train"], metrics()["test"]) == (500, 1, 499)
     assert {len(row["references"]) for row in rows("test")} == {3}
+
+
+def write_shards(folder: Path, part: str, rows: list[dict[str, str]]) -> None:
+    """As push_to_hub writes a split of two shards."""
+    half = len(rows) // 2
+    folder.mkdir(exist_ok=True)
+    for shard, some in enumerate((rows[:half], rows[half:])):
+        pandas.DataFrame(some).to_parquet(folder / f"{part}-0000{shard}-of-00002.parquet", row_group_size=1000)
+
+
+@needs_dialogsum
+def test_dialogsum_is_the_same_from_parquet_csv_jsonl_and_save_to_disk(project: Path) -> None:
+    """Shards, a spreadsheet with semicolons, arrays, and what datasets itself saves, written by these programs."""
+    write_params(DIALOGSUM, test=None, dev=None)
+    prepare.main()
+    as_jsonl = outputs()
+    splits = {split: list(real(part)) for split, part in (("train", "train"), ("validation", "dev"), ("test", "test"))}
+    for split, some in splits.items():
+        write_shards(project / "parquet", split, some)
+        for name in ("csv", "semicolon", "array"):
+            (project / name).mkdir(exist_ok=True)
+        pandas.DataFrame(some).to_csv(project / "csv" / f"{split}.csv", index=False)
+        pandas.DataFrame(some).to_csv(project / "semicolon" / f"{split}.csv", index=False, **SPREADSHEET)
+        pandas.DataFrame(some).to_json(project / "array" / f"{split}.json", orient="records")
+    saved = datasets.DatasetDict({split: datasets.Dataset.from_list(some) for split, some in splits.items()})
+    saved.save_to_disk(project / "saved", num_shards={"train": 3, "validation": 1, "test": 1})
+    for form in ("parquet", "csv", "semicolon", "array", "saved"):
+        write_params(project / form, test=None, dev=None)
+        prepare.main()
+        assert outputs() == as_jsonl, form

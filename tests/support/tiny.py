@@ -9,6 +9,7 @@ from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor, nn
 from transformers import (
+    AutoModelForSeq2SeqLM,
     PreTrainedTokenizerFast,
     RobertaConfig,
     RobertaForSequenceClassification,
@@ -129,7 +130,7 @@ def save_adapter(folder: Path, base: Path, seed: int, rank: int = RANK) -> None:
     config = LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.05, target_modules=["q", "v"], task_type="SEQ_2_SEQ_LM")
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
-        model = get_peft_model(T5ForConditionalGeneration.from_pretrained(base), config)
+        model = get_peft_model(AutoModelForSeq2SeqLM.from_pretrained(base), config)
         for name, weight in model.named_parameters():
             if "lora_" in name:
                 weight.normal_(std=0.3)

@@ -1,4 +1,7 @@
-"""An adapter that is tuned here learns the references, keeps the best, and goes on after an interruption."""
+"""An adapter that is tuned here learns the references, keeps the best, goes on after an interruption.
+
+A new one has learnt nothing.
+"""
 
 import json
 import os
@@ -9,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from forks import forked
+from rouge_score import rouge_scorer
 from safetensors.torch import load_file, save_file
 from tiny import DIALOGUES
+from transformers import T5ForConditionalGeneration
 
 from detox.corpus.dialogues import Dialogue
-from detox.model import adapters
+from detox.model import adapters, prompts
+from detox.model.policy import Policy
 from detox.params import Tuning
 from detox.runtime.devices import CPU
 from detox.tuning import supervised
@@ -154,3 +161,52 @@ def test_the_folder_of_an_interrupted_run_belongs_to_these_data_and_settings(bas
     others = {name(seed=2), name(tokens=31)}
     (tmp_path / "dev.jsonl").write_text("other")
     assert len(others | {usual, name()}) == 4
+
+
+def begin(base: Path, folder: Path, dev: int = 3, seed: int = 1) -> dict[str, float]:
+    return supervised.begin(base, PAIRS[:dev], P, 30, seed, CPU, folder)
+
+
+def test_a_new_adapter_is_the_base_itself_until_it_learns(base: Path, tmp_path: Path) -> None:
+    """B is 0, so that every logit is the base's own; A is drawn from the seed."""
+    begin(base, tmp_path / "new")
+    adapters.check(tmp_path / "new", base)
+    assert adapters.describe(tmp_path / "new")["rank"] == 2
+    config = json.loads((tmp_path / "new" / "adapter_config.json").read_text(encoding="utf-8"))
+    assert (config["r"], config["lora_alpha"], config["target_modules"]) == (2, 4, ["q", "v"])
+    weights = load_file(tmp_path / "new" / "adapter_model.safetensors")
+    assert {float(weight.abs().max()) for name, weight in weights.items() if "lora_B" in name} == {0.0}
+    assert min(float(weight.std()) for name, weight in weights.items() if "lora_A" in name) > 0.01
+
+    policy, plain = Policy(base, tmp_path / "new"), T5ForConditionalGeneration.from_pretrained(base).eval()
+    ids, mask = prompts.encode(prompts.tokenizer(base), [prompts.prompt(text) for text in DIALOGUES], 30)
+    sample = policy.sample(ids, mask, range(len(ids)), 8)
+    start = torch.cat([torch.zeros_like(sample.ids[:, :1]), sample.ids[:, :-1]], dim=1)
+    with torch.no_grad():
+        logits = plain(input_ids=ids, attention_mask=mask.long(), decoder_input_ids=start).logits
+        evaluation = policy.evaluate(ids, mask, sample.ids, sample.mask)
+    torch.testing.assert_close(evaluation.logits, logits[sample.mask], rtol=0, atol=1e-4)
+
+
+def test_a_new_adapter_is_the_same_bytes_by_its_seed(base: Path, tmp_path: Path) -> None:
+    written = []
+    for name, seed in (("first", 1), ("again", 1), ("other", 2)):
+        begin(base, tmp_path / name, dev=0, seed=seed)
+        written.append((tmp_path / name / "adapter_model.safetensors").read_bytes())
+    assert written[0] == written[1] != written[2]
+
+
+def test_of_a_new_adapter_is_said_how_well_the_base_summarises(base: Path, tmp_path: Path) -> None:
+    """By transformers' own greedy search and rouge_score, the better of two references."""
+    plain, tokenizer = T5ForConditionalGeneration.from_pretrained(base).eval(), prompts.tokenizer(base)
+    scorer = rouge_scorer.RougeScorer(["rouge1"], use_stemmer=True)
+    expected = []
+    for pair in PAIRS[:3]:
+        ids, _ = prompts.encode(tokenizer, [prompts.prompt(pair.text)], 30)
+        written = plain.generate(input_ids=ids, max_new_tokens=8, do_sample=False, num_beams=1)
+        [text] = tokenizer.batch_decode(written, skip_special_tokens=True)
+        expected.append(max(scorer.score(each, text)["rouge1"].fmeasure for each in pair.references))
+    metrics = begin(base, tmp_path / "new")
+    assert set(metrics) == {"rouge1", "rouge2", "rougeL", "rougeLsum"}
+    assert metrics["rouge1"] == pytest.approx(sum(expected) / 3)
+    assert begin(base, tmp_path / "without", dev=0) == {}

@@ -1,0 +1,123 @@
+"""Open once all that the stages behind this one will need, in seconds, before hours are spent on them.
+
+Reads  every source: its pin, configuration, labels, tokenizer, names and shapes of weights, first rows; the test
+       dialogues, the words of rivals.bad_words; params: all sections but ppo, which train_ppo reads first.
+Writes data/checked, which never changes; or a line on stderr for each thing that is wrong, all of them at once.
+"""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stages import run
+
+if TYPE_CHECKING:
+    from detox.errors import InputError
+
+CHECKED, TEST = Path("data/checked"), Path("data/prepared/test.jsonl")
+
+Sections = dict[str, Any]
+
+
+def main() -> None:
+    from detox import files, params
+    from detox.errors import InputErrors
+
+    errors: list[InputError] = []
+    p = sections(errors)
+    contents(p, params.SOURCES, errors)
+    prepared(p, errors)
+    if errors:
+        raise InputErrors(errors)
+    files.write_lines(CHECKED, ["All that the stages need was there and fitted.\n"])
+
+
+def sections(errors: "list[InputError]") -> Sections:
+    """The sections of params.yaml that are right."""
+    from detox import params
+    from detox.errors import noted
+
+    kinds = dict.fromkeys(("reward", "judge"), params.Classifier) | {
+        kind.__name__.lower(): kind
+        for kind in (params.Compute, params.Model, params.Prepare, params.Adapter, params.Summarize, params.Rivals)
+    }
+    found: Sections = {}
+    for name, kind in {**kinds, "evaluate": params.Evaluate}.items():
+        with noted(errors):
+            found[name] = params.load(kind, section=name)
+    with noted(errors):
+        found["seed"] = params.seed()
+    with noted(errors):
+        params.sources()
+    return found
+
+
+def contents(p: Sections, there: Collection[str], errors: "list[InputError]") -> None:
+    """Opens the sources of these sections, and what has none; the others are not there yet, but pinned."""
+    from detox import params
+    from detox.corpus import heads
+    from detox.errors import noted
+    from detox.generation import words
+    from detox.model import classifier
+    from detox.runtime import devices
+    from detox.sources import local
+
+    paths: dict[str, Path] = {}
+    for section in (name for name in params.SOURCES if name in p):
+        source = p[section].source
+        if section in there:
+            paths[section] = Path(source.path)
+        with noted(errors):
+            local.path(source) if section in there else local.check_pinned(source)
+    found = {section: path for section, path in paths.items() if path.exists()}
+    models(p, found, errors)
+    for section in (name for name in ("reward", "judge") if name in found):
+        with noted(errors):
+            classifier.check(found[section], p[section].toxic_label)
+    if "prepare" in found:
+        with noted(errors):
+            heads.check(p["prepare"])
+    if "rivals" in p:
+        with noted(errors):
+            words.read(Path(p["rivals"].bad_words))
+    if "compute" in p:
+        with noted(errors):
+            devices.chosen()
+
+
+def models(p: Sections, found: dict[str, Path], errors: "list[InputError]") -> None:
+    """Opens the base, and only if that serves the adapter, which has to fit it."""
+    from detox.errors import noted
+    from detox.model import adapters, bases
+
+    if "model" not in found:
+        return
+    with noted(errors):
+        bases.check(found["model"])
+        if "adapter" not in p:
+            return
+        if p["adapter"].source.made_here:
+            adapters.check_fresh(p["adapter"].tuning, found["model"])
+        elif "adapter" in found:
+            adapters.check(found["adapter"], found["model"])
+
+
+def prepared(p: Sections, errors: "list[InputError]") -> None:
+    """What can only be known of the test dialogues that `prepare` has chosen."""
+    from detox.corpus import dialogues, heads
+    from detox.errors import noted
+    from detox.evaluation import comparison
+    from detox.generation import rivals
+
+    with noted(errors):
+        test = dialogues.load(TEST)
+        heads.check_groups({dialogue.group for dialogue in test}, "the test part", heads.MORE)
+        if "rivals" in p:
+            chosen = rivals.choose(test, p["rivals"].dialogues)
+            heads.check_groups({dialogue.group for dialogue in chosen}, "the part for rivals", "raise rivals.dialogues")
+        if "prepare" in p:
+            comparison.read_facts(Path(p["prepare"].source.path) / "facts.jsonl", test)
+
+
+if __name__ == "__main__":
+    run(main)
