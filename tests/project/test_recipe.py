@@ -65,7 +65,7 @@ def edit(params: Path, overlay: str) -> None:
 def project(tmp_path: Path, base: Path, adapter: Path, word_classifier: Path) -> Path:
     """A copy of the project with tiny models, on this one's environment; beside it lies what the recipe begins with."""
     project = tmp_path / "project"
-    for name in ("detox", "stages", "profiles"):
+    for name in ("detox", "stages", "profiles", "benchmarks"):
         shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in (
         "params.yaml",
