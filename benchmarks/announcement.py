@@ -32,7 +32,7 @@ def told(
     run, assumed = run_of(p, dialogues, weights, measured[0])
     figures = forecast.nearest(measured, run.base)
     said = [f"To run: {', '.join(stages)}", time(stages, p, run, figures), memory(stages, run, figures)]
-    parts = ", ".join(f"{size / capacity.GB:.1f} GB in {path}" for path, size in disk if size)
+    parts = ", ".join(f"{size / capacity.GB:.1f} GB in {path}" for path, size in disk if size > capacity.GB / 20)
     said.append(f"Disk: {parts or 'hardly anything'}; {shutil.disk_usage('.').free / capacity.GB:.1f} GB are free here")
     return "\n".join([*said, *assumed])
 
@@ -70,7 +70,8 @@ def time(stages: Sequence[str], p: Sections, run: Run, figures: forecast.Tree) -
         for name, seconds in parts.items()
         if seconds is None or seconds > forecast.SECONDS
     )
-    return f"Time: about {whole} on {torch.get_num_threads()} cores that multiply {rate:.0f} GFLOP/s ({each})"
+    said = f"Time: about {whole} on {torch.get_num_threads()} cores that multiply {rate:.0f} GFLOP/s"
+    return f"{said}: {each}" if each else said
 
 
 def memory(stages: Sequence[str], run: Run, figures: forecast.Tree) -> str:

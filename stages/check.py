@@ -26,6 +26,7 @@ def main() -> None:
     errors: list[InputError] = []
     p = sections(errors)
     contents(p, params.SOURCES, errors)
+    device(p, errors)
     prepared(p, errors)
     if errors:
         raise InputErrors(errors)
@@ -59,7 +60,6 @@ def contents(p: Sections, there: Collection[str], errors: "list[InputError]") ->
     from detox.errors import noted
     from detox.generation import words
     from detox.model import classifier
-    from detox.runtime import devices
     from detox.sources import local
 
     paths: dict[str, Path] = {}
@@ -80,6 +80,13 @@ def contents(p: Sections, there: Collection[str], errors: "list[InputError]") ->
     if "rivals" in p:
         with noted(errors):
             words.read(Path(p["rivals"].bad_words))
+
+
+def device(p: Sections, errors: "list[InputError]") -> None:
+    """Whether it is there."""
+    from detox.errors import noted
+    from detox.runtime import devices
+
     if "compute" in p:
         with noted(errors):
             devices.chosen()

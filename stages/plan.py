@@ -108,6 +108,7 @@ def plan(todo: Pending, opened: bool) -> str:
         capacity.check_memory(here.models(todo))
     with noted(errors):
         capacity.check_disks(here.disk(todo))
+    check.device(here.p, errors)
     if opened or errors:
         check.contents(here.p, here.paths.keys(), errors)
     if errors:
@@ -122,9 +123,8 @@ def plan(todo: Pending, opened: bool) -> str:
 
 
 def gathered(todo: Pending, errors: list[InputError]) -> Here:
-    """What is there and what has still to come; looks at the parameters, the device, the pins and the hub."""
+    """What is there and what has still to come; looks at the parameters, the pins and the hub."""
     from detox import params
-    from detox.runtime import devices
     from detox.sources import local, repositories
 
     p = check.sections(errors)
@@ -132,9 +132,6 @@ def gathered(todo: Pending, errors: list[InputError]) -> Here:
         p["ppo"] = params.load(params.Ppo)
         if "model" in p:
             p["model"].check_micro_batch(p["ppo"])
-    if "compute" in p:
-        with noted(errors):
-            devices.chosen()
     sources = {name: p[name].source for name in params.SOURCES if name in p}
     for source in sources.values():
         with noted(errors):

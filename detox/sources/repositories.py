@@ -20,17 +20,19 @@ from detox.errors import InputError, InputErrors, noted
 from detox.params import Source
 from detox.sources import local
 
-WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", "*.jsonl", "*.csv"]
+TABLES = ("*.jsonl", "*.csv")
+WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", *TABLES]
 ADAPTER = ("adapter_config.json", local.ADAPTER)
 WEIGHTS = (local.MODEL, f"{local.MODEL}.index.json", "pytorch_model.bin")
 MODEL_FILES = (("config.json",), WEIGHTS, tuple(local.VOCABULARIES))
-# By section of params.yaml, the files without which a source is of no use: one of each of these groups.
+# By section of params.yaml, the files without which a source is of no use: one of each of these groups. Which table is
+# which part detox.corpus.layout says.
 NEEDED: dict[str, tuple[tuple[str, ...], ...]] = {
     "model": MODEL_FILES,
     "reward": MODEL_FILES,
     "judge": MODEL_FILES,
     "adapter": (ADAPTER[:1], (local.ADAPTER, "adapter_model.bin")),
-    "prepare": (("train.jsonl", "train.csv"),),
+    "prepare": (TABLES,),
 }
 NAMED = 12  # files of a repository that a message names
 Files = Mapping[str, int]  # size in bytes by name
@@ -77,13 +79,12 @@ def check(section: str, source: Source, files: Files) -> None:
     """Raises InputError, which names what there is, if the repository lacks what a source of this section needs."""
     where = repository(source)
     here = inside(files, where.folder)
-    lacking = [group for group in NEEDED[section] if not here.keys() & set(group)]
-    if not lacking:
+    if not (lacking := _lacking(section, here)):
         return
     absent = ", nor ".join(" or ".join(group) for group in lacking)
     key = f"{section}.source.origin"
     folders = sorted({name.rpartition("/")[0] for name in files} - {where.folder})
-    fitting = [folder for folder in folders if not _lacks(section, inside(files, folder))]
+    fitting = [folder for folder in folders if not _lacking(section, inside(files, folder))]
     if fitting:
         root = str(source.origin).removesuffix(f"/{where.folder}")
         remedy = f"set {key} to {root}/{fitting[0]}, where they are"
@@ -94,8 +95,9 @@ def check(section: str, source: Source, files: Files) -> None:
     raise InputError(f"{source.origin} at {source.revision} has no {absent}; it has {named(files)}: {remedy}")
 
 
-def _lacks(section: str, here: Files) -> bool:
-    return not all(here.keys() & set(group) for group in NEEDED[section])
+def _lacking(section: str, here: Files) -> list[tuple[str, ...]]:
+    """The groups of needed files of which none is there."""
+    return [group for group in NEEDED[section] if not any(fnmatch(name, each) for name in here for each in group)]
 
 
 def named(names: Iterable[str]) -> str:
@@ -108,7 +110,7 @@ def named(names: Iterable[str]) -> str:
 def check_all(remote: Mapping[str, Source]) -> dict[str, Files]:
     """What is wanted of each of these repositories, by section of params.yaml. Offline nothing is asked.
 
-    Raises InputErrors for all that cannot be reached or lack something.
+    Raises InputErrors for all that are unknown or lack something; where the hub does not answer, for the first.
     """
     errors: list[InputError] = []
     found: dict[str, Files] = {}
@@ -118,6 +120,8 @@ def check_all(remote: Mapping[str, Source]) -> dict[str, Files]:
                 check(section, source, files := listing(source))
                 here = inside(files, repository(source).folder)
                 found[section] = {name: here[name] for name in wanted(here)}
+            if errors and isinstance(errors[-1].__cause__, httpx2.TransportError):
+                break  # no other would be answered, and the library tries each for half a minute
     if errors:
         raise InputErrors(errors)
     return found

@@ -203,7 +203,7 @@ def test_a_repository_without_a_file_that_is_needed_names_what_it_has_before_any
     commit = project.hub.add("datasets/ann/talk", parquet)
     project.source("prepare", origin="hf://datasets/ann/talk", revision=commit)
     assert project.error() == (
-        f"hf://datasets/ann/talk at {commit} has no train.jsonl or train.csv; it has data/test-00000-of-00001.parquet, "
+        f"hf://datasets/ann/talk at {commit} has no *.jsonl or *.csv; it has data/test-00000-of-00001.parquet, "
         "data/train-00000-of-00001.parquet: set prepare.source.origin to a repository that has them"
     )
     commit = project.hub.add("datasets/ann/talk", {f"{name:02}.bin": b"" for name in range(14)})
@@ -299,3 +299,11 @@ def test_an_adapter_comes_from_s3(project: Project, s3: Server) -> None:
     assert f"s3://{s3.bucket}/lora has sha256 " in project.error(**s3.reader)
     project.source("adapter", origin=f"s3://{s3.bucket}/nothing", sha256="0" * 64)
     assert f"s3://{s3.bucket}/nothing cannot be had: FileNotFoundError" in project.error(**s3.reader)
+
+
+@pytest.mark.slow
+def test_a_hub_that_does_not_answer_is_asked_for_the_first_source_alone(project: Project) -> None:
+    """Each takes half a minute."""
+    project.source("judge", origin="hf://ann/other", revision="0" * 40)
+    *_, line = project.run(HF_ENDPOINT="http://127.0.0.1:9").stderr.splitlines()
+    assert line.startswith("error: hf://ann/model ")
