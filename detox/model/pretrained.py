@@ -8,6 +8,7 @@ a model is made of its cleaned configuration and its weights, a tokenizer of cle
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -191,10 +192,13 @@ def _one_line(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _no_panic() -> Iterator[None]:
-    """Within the block a panic of tokenizers, which is in Rust, is a ValueError, and says nothing on stderr itself."""
+    """Within the block a panic of tokenizers, which is in Rust, is a ValueError, and nothing it says is printed."""
+    sys.stdout.flush()
+    sys.stderr.flush()
     with open(os.devnull, "wb") as nowhere:
-        stderr = os.dup(2)
-        os.dup2(nowhere.fileno(), 2)
+        kept = [(stream, os.dup(stream)) for stream in (1, 2)]
+        for stream, _ in kept:
+            os.dup2(nowhere.fileno(), stream)
         try:
             yield
         except BaseException as error:
@@ -202,5 +206,6 @@ def _no_panic() -> Iterator[None]:
                 raise ValueError(str(error)) from error
             raise
         finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
+            for stream, copy in kept:
+                os.dup2(copy, stream)
+                os.close(copy)

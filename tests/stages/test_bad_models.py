@@ -34,6 +34,7 @@ TEMPLATE = {
     "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
 }
 FIRST = "base_model.model.decoder.block.0.layer.0.SelfAttention.q.lora_B.weight"
+ADDED = dict.fromkeys(["single_word", "lstrip", "rstrip", "normalized", "special"], False) | {"id": 32, "content": "x"}
 HEADER = "Error while deserializing header"
 VOCABULARIES = (
     "tokenizer.json, spiece.model, sentencepiece.bpe.model, sentencepiece.model, spm.model, tokenizer.model, "
@@ -250,6 +251,10 @@ BASE: dict[str, tuple[Spoil, str]] = {
     "a tokenizer whose template names a token that it has not": (
         said("base/tokenizer.json", post_processor={**TEMPLATE, "special_tokens": {}}),
         f"base cannot be read (no entry found for key): {AGAIN}",
+    ),
+    "a trait of a token that tokenizers would print": (
+        said("base/tokenizer.json", added_tokens=[ADDED | {"\x1b[2J": True}]),
+        f"base: the tokenizer has a token 32, the model only 32: {OWN}",
     ),
     "words without their own unknown one": (
         lambda: said("base/tokenizer.json", model={**tokens("base"), "unk_token": "[UNK]"})(),
