@@ -1,9 +1,15 @@
 """Dialogues: reading, cleaning, splitting.
 
-dialogues.py  a prepared dialogue with its references, and its file
-reader.py     a corpus as people have it, row by row, every row checked
-heads.py      what its first rows say of all of it
-cleaning.py   what is kept of a corpus, and the split into parts
+dialogues.py       a prepared dialogue with its references, and its file
+layout.py          which tables of a source hold which part: by their names
+configurations.py  the same as the README.md of a data set says
+tables.py          rows of a table in whichever format
+delimited.py       CSV and TSV
+arrays.py          JSON arrays
+columns.py         which columns hold what
+reader.py          a part of a corpus, row by row, every row checked
+heads.py           what its first rows say of all of it
+cleaning.py        what is kept of a corpus, and the split into parts
 
 It never knows models or tokens.
 """

@@ -74,8 +74,9 @@ def _references(row: Mapping[str, Any], named: Named, names: Columns, where: str
     if names.summary and len(named.summaries) < len(wanted):
         lacking = next(name for name in wanted if name.casefold() not in map(str.casefold, named.summaries))
         raise InputError(columns.absent(row, lacking, "summary", where))
-    summaries = [columns.text(row[name], name, where) for name in named.summaries]
-    references = [summary for summary in summaries if summary.strip()]
+    values = [(name, row[name]) for name in named.summaries]
+    listed = [(name, each) for name, value in values for each in (value if isinstance(value, list) else [value])]
+    references = [summary for name, each in listed if (summary := columns.text(each, name, where)).strip()]
     if not references:
         raise InputError(f"{where}: the summary is blank: write one or remove the row")
     return references

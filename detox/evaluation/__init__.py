@@ -2,6 +2,7 @@
 
 metrics.py     ROUGE, toxicity and diversity of summaries; all measures together
 quality.py     soundness and faithfulness of one summary
+words.py       words in every script, for all of these
 statistics.py  paired tests and intervals over clusters of dialogues
 comparison.py  slices, and the change in each
 claims.py      the headline claims, tested as a family

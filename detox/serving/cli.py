@@ -46,7 +46,9 @@ class Format(StrEnum):
     jsonl = "jsonl"
 
 
-Source = Annotated[str, typer.Argument(metavar="FILE", help="Text, JSONL or CSV; - is standard input.")]
+Source = Annotated[
+    str, typer.Argument(metavar="FILE", help="Text, or a table (JSONL, CSV, Parquet, …); - is standard input.")
+]
 Output = Annotated[
     Format,
     typer.Option("--format", "-f", help="text and jsonl come line by line, json is one array."),
@@ -79,8 +81,8 @@ def summarize(
     """Summarise dialogues before and after PPO.
 
     Each summary comes with its toxicity, P(toxic), by judge and reward. In plain text a blank line ends a dialogue.
-    JSONL and CSV have it in the column dialogue (or text), and perhaps an id; what is not named .jsonl or .csv shows in
-    its first line which it is. Answers come in order, as input comes.
+    A table has it in the column dialogue (or text), and perhaps an id; what is not named as one (.jsonl, .csv, …) shows
+    in its first line whether it is JSONL or CSV. Answers come in order, as input comes.
 
     \b
     Examples:
@@ -104,8 +106,8 @@ def summarize(
 def score(file: Source, output: Output = Format.text) -> None:
     """Score the toxicity of texts by judge and reward.
 
-    Both are P(toxic). In plain text a line is a text. JSONL and CSV have it in the column summary (or text), and
-    perhaps an id.
+    Both are P(toxic). In plain text a line is a text. A table has it in the column summary (or text), and perhaps an
+    id.
 
     \b
     Examples:

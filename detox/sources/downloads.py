@@ -1,7 +1,8 @@
 """Downloads, each checked against its pin: from the Hugging Face hub, S3, or a web server.
 
 Retries, resuming and progress are those of huggingface_hub and s3fs, keys and tokens come from the environment that
-these read. Of a repository only what this project reads is fetched: configuration, tokenizer, weights, tables.
+these read. Of a repository only what this project reads is fetched: configuration, tokenizer, weights, tables. Of
+tables alone there may be folders.
 """
 
 import shutil
@@ -16,7 +17,7 @@ from huggingface_hub.file_download import http_get
 from detox.errors import InputError
 from detox.params import Source
 from detox.sources import local, repositories
-from detox.sources.repositories import ADAPTER, WANTED, reached, wanted
+from detox.sources.repositories import ADAPTER, CARD, DATA_SET, TEXT, WANTED, reached, wanted
 
 
 def fetch(source: Source, folder: Path) -> None:
@@ -42,7 +43,10 @@ def raw(source: Source, folder: Path) -> None:
         else:
             _from_web(str(source.origin), folder)
     if not any(folder.iterdir()):
-        raise InputError(f"{source.origin} holds none of {', '.join(WANTED)}: check the origin in params.yaml")
+        raise InputError(
+            f"{source.origin} holds none of *.json, *.txt, *.model, *.safetensors, {', '.join(TEXT)}, *.parquet, "
+            "*.arrow: check the origin in params.yaml"
+        )
 
 
 def newest(source: Source) -> str:
@@ -54,25 +58,28 @@ def newest(source: Source) -> str:
 
 def _from_hub(source: Source, folder: Path) -> None:
     """What is wanted of the repository, by the library's own copy of it, which is kept."""
-    inside = repositories.repository(source).folder
-    start = f"{escape(inside)}/" if inside else ""
-    patterns = [start + pattern for pattern in WANTED]  # offline the library knows which of them it once fetched
+    where = repositories.repository(source)
+    start = f"{escape(where.folder)}/" if where.folder else ""
+    # Offline these say which of the files that it once fetched are meant.
+    patterns = [start + pattern for pattern in ((CARD, *DATA_SET) if where.tables else WANTED)]
     if not is_offline_mode():
-        names = wanted(repositories.inside(repositories.listing(source), inside))
+        names = wanted(repositories.inside(repositories.listing(source), where), where)
         if not names:
             return
         patterns = [start + escape(name) for name in names]
-    snapshot = _snapshot(source, patterns, f"{start}*/*") / inside
-    for name in wanted(path.name for path in snapshot.iterdir() if path.is_file()):
+    snapshot = _snapshot(source, patterns, None if where.tables else f"{start}*/*") / where.folder
+    files = (path for path in snapshot.rglob("*") if path.is_file())
+    for name in wanted((path.relative_to(snapshot).as_posix() for path in files), where):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(snapshot / name, folder / name)
 
 
-def _snapshot(source: Source, patterns: list[str], ignored: str) -> Path:
+def _snapshot(source: Source, patterns: list[str], ignored: str | None) -> Path:
     """The library's copy of these files; where one is damaged, it is removed, and InputError says so."""
     where, revision = repositories.repository(source), source.revision
     snapshot = Path(
         snapshot_download(
-            where.name, repo_type=where.kind, revision=revision, allow_patterns=patterns, ignore_patterns=[ignored]
+            where.name, repo_type=where.kind, revision=revision, allow_patterns=patterns, ignore_patterns=ignored
         )
     )
     if not is_offline_mode():

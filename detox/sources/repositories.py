@@ -20,8 +20,12 @@ from detox.errors import InputError, InputErrors, noted
 from detox.params import Source
 from detox.sources import local
 
-TABLES = ("*.jsonl", "*.csv")
+TEXT = ("*.jsonl", "*.ndjson", "*.csv", "*.tsv")
+PACKED = ("", ".gz", ".bz2", ".xz", ".zst", ".zip")
+TABLES = (*(name + packed for name in TEXT for packed in PACKED), "*.parquet", "*.arrow")
 WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", *TABLES]
+DATA_SET = ("*.json", "*.zip", *TABLES)  # of the hub's, in any folder
+CARD = "README.md"  # may list them
 ADAPTER = ("adapter_config.json", local.ADAPTER)
 WEIGHTS = (local.MODEL, f"{local.MODEL}.index.json", "pytorch_model.bin")
 MODEL_FILES = (("config.json",), WEIGHTS, tuple(local.VOCABULARIES))
@@ -32,7 +36,7 @@ NEEDED: dict[str, tuple[tuple[str, ...], ...]] = {
     "reward": MODEL_FILES,
     "judge": MODEL_FILES,
     "adapter": (ADAPTER[:1], (local.ADAPTER, "adapter_model.bin")),
-    "prepare": (TABLES,),
+    "prepare": (DATA_SET,),
 }
 NAMED = 12  # files of a repository that a message names
 Files = Mapping[str, int]  # size in bytes by name
@@ -44,6 +48,11 @@ class Repository(NamedTuple):
     name: str
     kind: str
     folder: str
+
+    @property
+    def tables(self) -> bool:
+        """Whether it is a data set, whose tables may lie in folders."""
+        return self.kind == "dataset"
 
 
 def repository(source: Source) -> Repository:
@@ -61,15 +70,17 @@ def listing(source: Source) -> Files:
         return {entry.path: entry.size for entry in tree if isinstance(entry, RepoFile)}
 
 
-def inside(files: Files, folder: str) -> Files:
-    """What lies in this folder itself, by its name there."""
-    start = f"{folder}/" if folder else ""
+def inside(files: Files, where: Repository) -> Files:
+    """What lies in this folder itself, by its name there; of a data set's, also what lies deeper."""
+    start = f"{where.folder}/" if where.folder else ""
     below = {name.removeprefix(start): size for name, size in files.items() if name.startswith(start)}
-    return {name: size for name, size in below.items() if "/" not in name}
+    return {name: size for name, size in below.items() if where.tables or "/" not in name}
 
 
-def wanted(names: Iterable[str]) -> list[str]:
-    """Of the files of a folder those that this project reads: what torch saved only where there are no safetensors."""
+def wanted(names: Iterable[str], where: Repository | None = None) -> list[str]:
+    """Of these files those that this project reads: what torch saved only where there are no safetensors."""
+    if where and where.tables:
+        return sorted(name for name in names if name == CARD or any(fnmatch(name, pattern) for pattern in DATA_SET))
     names = set(names)
     legacy = set() if any(name.endswith(".safetensors") for name in names) else names & set(local.LEGACY)
     return sorted(legacy | {name for name in names if any(fnmatch(name, pattern) for pattern in WANTED)})
@@ -78,13 +89,13 @@ def wanted(names: Iterable[str]) -> list[str]:
 def check(section: str, source: Source, files: Files) -> None:
     """Raises InputError, which names what there is, if the repository lacks what a source of this section needs."""
     where = repository(source)
-    here = inside(files, where.folder)
+    here = inside(files, where)
     if not (lacking := _lacking(section, here)):
         return
-    absent = ", nor ".join(" or ".join(group) for group in lacking)
+    absent = ", nor ".join("table" if group is DATA_SET else " or ".join(group) for group in lacking)
     key = f"{section}.source.origin"
     folders = sorted({name.rpartition("/")[0] for name in files} - {where.folder})
-    fitting = [folder for folder in folders if not _lacking(section, inside(files, folder))]
+    fitting = [folder for folder in folders if not _lacking(section, inside(files, where._replace(folder=folder)))]
     if fitting:
         root = str(source.origin).removesuffix(f"/{where.folder}")
         remedy = f"set {key} to {root}/{fitting[0]}, where they are"
@@ -118,8 +129,8 @@ def check_all(remote: Mapping[str, Source]) -> dict[str, Files]:
         if source.hub and not is_offline_mode():
             with noted(errors):
                 check(section, source, files := listing(source))
-                here = inside(files, repository(source).folder)
-                found[section] = {name: here[name] for name in wanted(here)}
+                here = inside(files, where := repository(source))
+                found[section] = {name: here[name] for name in wanted(here, where)}
             if errors and isinstance(errors[-1].__cause__, httpx2.TransportError):
                 break  # no other would be answered, and the library tries each for half a minute
     if errors:

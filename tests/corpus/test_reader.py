@@ -96,6 +96,11 @@ def test_columns_are_mapped(tmp_path: Path) -> None:
     ]
 
 
+def test_a_column_may_hold_several_summaries(tmp_path: Path) -> None:
+    row = {"id": "a", "dialogue": "Hi.", "summary": ["one", " ", "two"]}
+    assert next(read(write_jsonl(tmp_path / "a.jsonl", [row])))["references"] == ["one", "two"]
+
+
 def test_a_summary_may_be_null_where_there_is_another(tmp_path: Path) -> None:
     row = {"id": "a", "dialogue": "Hi.", "summary1": None, "summary2": "two"}
     assert next(read(write_jsonl(tmp_path / "a.jsonl", [row])))["references"] == ["two"]

@@ -132,6 +132,29 @@ def test_a_data_set_comes_from_a_repository_of_data_sets(project: Project) -> No
     assert project.fetched("prepare") == files
 
 
+def test_of_a_data_set_come_the_tables_of_every_folder_and_the_readme_that_lists_them(project: Project) -> None:
+    """Parquet in the layout of push_to_hub, other tables, and neither scripts nor what is no table."""
+    card = b"---\nconfigs:\n- config_name: default\n  data_files: data/train-*\n---\n"
+    files = {
+        "README.md": card,
+        "data/train-00000-of-00001.parquet": WEIGHTS,
+        "en/x/val.jsonl.gz": b"x",
+        "a.json": b"[]",
+    }
+    others = {
+        "talk.py": b"never fetched",
+        "en/README.md": b"#",
+        "data/audio.tar": b"x",
+        ".gitattributes": b"",
+        "a.pkl": b"",
+    }
+    commit = project.hub.add("datasets/ann/talk", files | others)
+    project.source("prepare", origin="hf://datasets/ann/talk", revision=commit)
+    project.fetch()
+    assert project.fetched("prepare") == files
+    assert not [request for request in project.hub.requests if "talk.py" in request or ".pkl" in request]
+
+
 def test_weights_that_torch_saved_are_fetched_where_there_are_no_others_and_converted(
     project: Project, tmp_path: Path
 ) -> None:
@@ -189,7 +212,7 @@ def test_a_hub_that_does_not_answer_is_named(project: Project) -> None:
 
 
 def test_a_repository_without_a_file_that_is_needed_names_what_it_has_before_anything_comes(project: Project) -> None:
-    """As it is with an adapter in the place of the base, a data set in Parquet, a model of another library."""
+    """As it is with an adapter in the place of the base, a data set of sounds, a model of another library."""
     commit = project.hub.add("ann/lora", ADAPTER | {"README.md": b""})
     project.source("model", origin="hf://ann/lora", revision=commit)
     assert project.error() == (
@@ -199,12 +222,11 @@ def test_a_repository_without_a_file_that_is_needed_names_what_it_has_before_any
         "adapter_model.safetensors: set model.source.origin to a repository that has them"
     )
     project.params["model"] = project.params["judge"]
-    parquet = {f"data/{part}-00000-of-00001.parquet": b"PAR1" for part in ("test", "train")}
-    commit = project.hub.add("datasets/ann/talk", parquet)
+    commit = project.hub.add("datasets/ann/talk", {"README.md": b"#", "train/a.wav": b"", "train/b.wav": b""})
     project.source("prepare", origin="hf://datasets/ann/talk", revision=commit)
     assert project.error() == (
-        f"hf://datasets/ann/talk at {commit} has no *.jsonl or *.csv; it has data/test-00000-of-00001.parquet, "
-        "data/train-00000-of-00001.parquet: set prepare.source.origin to a repository that has them"
+        f"hf://datasets/ann/talk at {commit} has no table; it has README.md, train/a.wav, train/b.wav: "
+        "set prepare.source.origin to a repository that has them"
     )
     commit = project.hub.add("datasets/ann/talk", {f"{name:02}.bin": b"" for name in range(14)})
     project.source("prepare", origin="hf://datasets/ann/talk", revision=commit)
