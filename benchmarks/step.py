@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import resource
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from detox.model.classifier import Classifier
 from detox.model.policy import Policy
 from detox.ppo import trainer
 from detox.ppo.stats import StepStats
-from detox.runtime import allocator, launcher, ranks
+from detox.runtime import allocator, handover, ranks
 
 SIZES = {
     "episodes": 16,
@@ -97,11 +98,11 @@ def measure(told: dict[str, Any]) -> None:
 def main() -> None:
     told = arguments("step", __doc__)
     if "RANK" in os.environ:
-        launcher.follow(lambda: measure(told))
+        handover.join(lambda: measure(told))
     elif told["processes"] == 1:
         measure(told)
     else:
-        launcher.lead("benchmarks.step", lambda: measure(told), told["processes"])
+        handover.launch("benchmarks.step", sys.argv[1:], told["processes"], machines=1)
 
 
 if __name__ == "__main__":

@@ -282,16 +282,11 @@ class Rivals:
 
 @dataclass(frozen=True, config=STRICT)
 class Compute:
-    """Where the models compute, in how many processes the stages that run them share their work, what starts these."""
+    """Where the models compute, and in how many processes on each of how many machines stages share their work."""
 
-    device: Literal["cpu", "cuda"]
-    launcher: Literal["python", "accelerate"]
+    device: Literal["cpu", "cuda", "mps", "auto"]
     processes: Count
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        _require(self.device == "cpu" or self.processes == 1, "device cuda is for one process: set processes to 1")
-        return self
+    machines: Count
 
 
 @dataclass(frozen=True, config=STRICT)

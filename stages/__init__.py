@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from detox.errors import InputError, lines
-from detox.runtime import allocator, launcher
-from detox.runtime.launcher import Main
+from detox.runtime import allocator, handover
+from detox.runtime.handover import Main
 
 
 def yield_while_waiting() -> None:
@@ -33,12 +33,12 @@ def run(main: Main) -> None:
 
     Ends with its parent; SIGTERM is exit code 143, Ctrl-C 130. The same stage does not run twice in one folder.
     """
-    _run(main, launcher.alone)
+    _run(main, handover.alone)
 
 
 def run_in_ranks(main: Main) -> None:
     """Run the `main` of a stage that can share its work, in as many processes as params.yaml says."""
-    _run(main, launcher.in_ranks)
+    _run(main, handover.in_ranks)
 
 
 @contextmanager

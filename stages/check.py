@@ -89,7 +89,7 @@ def device(p: Sections, errors: "list[InputError]") -> None:
 
     if "compute" in p:
         with noted(errors):
-            devices.chosen()
+            devices.kind()
 
 
 def models(p: Sections, found: dict[str, Path], errors: "list[InputError]") -> None:

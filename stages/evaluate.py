@@ -30,7 +30,7 @@ def main() -> None:
     from detox.corpus import dialogues
     from detox.evaluation import claims, comparison, metrics, rivals
     from detox.model.classifier import Classifier
-    from detox.runtime import devices, ranks
+    from detox.runtime import checkpoints, devices, ranks
     from detox.sources import local
 
     p, seed, device = params.load(params.Evaluate), params.seed(), devices.chosen()
@@ -40,6 +40,7 @@ def main() -> None:
     written = rivals.read(RIVALS)
     stress = [str(row.get("id")) for row in files.read_jsonl(SUMMARIES / "stress.jsonl")]
     judges = {name: params.load(params.Classifier, section=name) for name in comparison.SCORERS}
+    checkpoints.check_alike([p, seed, *judges.values()], [PREPARED, SUMMARIES, RIVALS])
     classifiers = {name: Classifier(judge, device) for name, judge in judges.items()}
     scorers = {name: partial(ranks.shared_out, classifier.toxicity) for name, classifier in classifiers.items()}
     calm = comparison.civil(test, scorers["judge"], p.toxic_threshold)

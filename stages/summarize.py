@@ -22,6 +22,8 @@ TEST, ADAPTERS = Path("data/prepared/test.jsonl"), {"sft": Path("models/adapter"
 
 
 def main() -> None:
+    import torch
+
     from detox import params
     from detox.corpus import dialogues
     from detox.generation import summaries
@@ -37,7 +39,7 @@ def main() -> None:
     with checkpoints.resumable("summarize", settings, inputs, p.checkpoint_every) as unfinished:
         drawn = draw(test, p, model, seed, device, unfinished)
         fresh = [text for row in drawn["sft"] for text in row[1 + p.samples :]]
-        toxicity = ranks.shared_out(reward.toxicity, fresh)
+        toxicity = torch.as_tensor(ranks.shared_out(reward.toxicity, fresh))
         means = toxicity.view(len(test), p.stress_samples).mean(dim=1).tolist()
         stress = summaries.most_toxic([dialogue.id for dialogue in test], means, p.stress_share, p.stress_minimum)
         if ranks.rank() == 0:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stages import run_in_ranks
 
+TEST = Path("data/prepared/test.jsonl")
 ADAPTER, PPO, SNAPSHOTS = Path("models/adapter"), Path("models/ppo"), Path("models/snapshots")
 
 
@@ -20,12 +21,14 @@ def main() -> None:
     from detox.generation import rivals
     from detox.model import prompts
     from detox.model.policy import Policy
-    from detox.runtime import devices, ranks
+    from detox.runtime import checkpoints, devices, ranks
     from detox.sources import local
 
     p, model = params.load(params.Rivals), params.load(params.Model)
+    summarize, seed = params.load(params.Summarize), params.seed()
     base = local.path(model.source)
-    chosen = rivals.choose(dialogues.load(Path("data/prepared/test.jsonl")), p.dialogues)
+    checkpoints.check_alike([p, model, summarize, seed], [TEST, ADAPTER, PPO, SNAPSHOTS, base, Path(p.bad_words)])
+    chosen = rivals.choose(dialogues.load(TEST), p.dialogues)
     systems = rivals.adapter_systems(ADAPTER, PPO, SNAPSHOTS, p.scales)
     rows_of = rivals.draw(
         Policy(base, ADAPTER, model.dtype, devices.chosen()),
@@ -33,8 +36,8 @@ def main() -> None:
         chosen,
         systems,
         p,
-        params.load(params.Summarize),
-        params.seed(),
+        summarize,
+        seed,
         model.max_prompt_tokens,
     )
     if ranks.rank() == 0:

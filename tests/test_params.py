@@ -23,7 +23,7 @@ def test_each_section_becomes_its_dataclass(path: Path) -> None:
     assert params.load(params.Adapter, path) == params.Adapter(params.Source("models/start"))
     assert params.load(params.Summarize, path) == params.Summarize(4, 8, 0.1, 30, 64, 60, 10)
     assert params.load(params.Rivals, path) == params.Rivals(50, 16, [0.5, 1.25], "data/words.txt")
-    assert params.load(params.Compute, path) == params.Compute("cpu", "python", 1)
+    assert params.load(params.Compute, path) == params.Compute("cpu", 1, 1)
     assert params.load(params.Evaluate, path) == params.Evaluate(9999, 0.5, 4, 0.02, 0.02)
 
 

@@ -71,7 +71,7 @@ class Rouge(evaluate.Metric):
             raise InputError("ROUGE needs at least one reference summary for every summary")
         pairs = list(zip(predictions, map(tuple, references), strict=True))
         english = words.english(text for texts in references for text in texts)
-        scores = ranks.each(lambda pair: _rouge(*pair, english), pairs)
+        scores = ranks.shared_out(lambda share: [_rouge(*pair, english) for pair in share], pairs)
         return {name: [score[name] for score in scores] for name in ROUGE}
 
 

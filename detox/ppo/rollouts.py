@@ -156,13 +156,17 @@ def united(part: Rollout, numbers: Sequence[int]) -> Rollout:
     """The rollout of all ranks, the same in each; this one's part has the prompts with these numbers, in order."""
     if ranks.size() == 1:
         return part
-    tensors = {name: tensor.contiguous() for name, tensor in part._asdict().items()}
+    device = part.prompt_ids.device
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in part._asdict().items()}
     parts = [load(content) for content in ranks.gathered(save(tensors | {"numbers": torch.tensor(numbers)}))]
     prompts = torch.cat([each.pop("numbers") for each in parts]).argsort()
     whole = Rollout(**{name: stacked([each[name] for each in parts]) for name in tensors})
     episodes = whole.episodes(prompts)
     return Rollout(
-        *(tensor[prompts if name.startswith("prompt") else episodes] for name, tensor in whole._asdict().items())
+        *(
+            tensor[prompts if name.startswith("prompt") else episodes].to(device)
+            for name, tensor in whole._asdict().items()
+        )
     )
 
 

@@ -116,8 +116,8 @@ def check_ranks(p: params.Ppo) -> None:
     prompts = p.batch_size // p.samples_per_prompt
     if ranks.size() > prompts:
         raise InputError(
-            f"compute.processes is {ranks.size()}, but a rollout has {prompts} prompt(s), "
-            "ppo.batch_size / ppo.samples_per_prompt: lower it"
+            f"there are {ranks.size()} processes, but a rollout has {prompts} prompt(s), "
+            "ppo.batch_size / ppo.samples_per_prompt: lower compute.processes or compute.machines"
         )
 
 

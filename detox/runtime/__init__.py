@@ -1,8 +1,9 @@
 """How a process lives: what it computes on, with whom, in how much memory, and how it ends and goes on.
 
 processes.py    how a process ends: on signals, with its parent, one at a run
-launcher.py     starts a stage in several processes
-ranks.py        how these share work, and what they tell one another
+handover.py     a stage as one process, or in the hands of accelerate, which starts several
+group.py        how these meet, agree, and notice that one is lost
+ranks.py        how they share work, and what they tell one another
 devices.py      where the models compute
 capacity.py     how much memory and disk there is
 memory.py       smaller batches where memory runs out

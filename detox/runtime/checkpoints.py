@@ -20,7 +20,8 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from detox import files
+from detox import files, params
+from detox.errors import InputError, brief
 from detox.runtime import processes, ranks
 from detox.sources import local
 
@@ -71,8 +72,9 @@ class Run:
 def resumable(stage: str, settings: Sequence[Any], inputs: Sequence[Path], every: int) -> Iterator[Run]:
     """Within the block a run of the stage that leaves its latest state when it is interrupted, and else nothing.
 
-    Raises InputError if another process is at this very run.
+    Raises InputError if another process is at this very run, or a rank has other parameters, inputs or code.
     """
+    check_alike(settings, inputs)
     area = Path(os.environ.get("DVC_ROOT", ""), ".resume", stage, fingerprint(settings, inputs))
     what = f"{stage} with the same parameters and inputs"
     with nullcontext() if ranks.rank() else processes.locked(area, what):
@@ -92,20 +94,37 @@ def fingerprint(settings: Sequence[Any], inputs: Sequence[Path]) -> str:
     It depends on no path outside the working directory, so it is the same in a copy of the repository; nor on how many
     processes share the threads, though rounding does, so that a run may go on in more of them, or in fewer.
     """
-    digest = hashlib.sha256(repr((settings, environment())).encode())
+    processor = [platform.machine(), torch.backends.cpu.get_cpu_capability(), f"{threads()} threads"]
+    everything = [repr(settings), sys.version, *processor, *ingredients(settings, inputs).items()]
+    return sha256(repr(everything).encode())[:16]
+
+
+def threads() -> int:
+    """Of all ranks of this machine together: what one process alone would have."""
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    return int(os.environ.get(processes.THREADS) or here * torch.get_num_threads())
+
+
+def ingredients(settings: Sequence[Any], inputs: Sequence[Path]) -> dict[str, str]:
+    """Digests, by name, of what has to be the same wherever one run computes; a text in the settings names a device."""
     loaded = {Path(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
     code = {path for path in loaded if any(path.is_relative_to(PROJECT / folder) for folder in CODE)}
-    named = [(path.relative_to(PROJECT).as_posix(), path) for path in sorted(code)]
-    for name, path in [*named, *((str(path), path) for path in inputs)]:
-        digest.update(f"{name} {local.digest(path)}\n".encode())
-    return digest.hexdigest()[:16]
+    named = {path.relative_to(PROJECT).as_posix(): path for path in sorted(code)} | {str(path): path for path in inputs}
+    told = {str(params.PARAMS): sha256(repr([each for each in settings if not isinstance(each, str)]).encode())}
+    return told | {name: version(name) for name in LIBRARIES} | {name: local.digest(named[name]) for name in named}
 
 
-def environment() -> list[str]:
-    """On what else the bytes of a result depend."""
-    libraries = [f"{name} {version(name)}" for name in LIBRARIES]
-    processor = [platform.machine(), torch.backends.cpu.get_cpu_capability(), f"{ranks.threads()} threads"]
-    return [sys.version, *libraries, *processor]
+def check_alike(settings: Sequence[Any], inputs: Sequence[Path]) -> None:
+    """Raises InputError unless all ranks, each of which has its machine's files, compute the same."""
+    if ranks.size() > 1:
+        own = json.dumps({"stage": Path(sys.argv[0]).stem} | ingredients(settings, inputs)).encode()
+        first, *others = (json.loads(each) for each in ranks.gathered(own))
+        for rank, other in enumerate(others, start=1):
+            if different := [name for name in first if name in other and other[name] != first[name]]:
+                raise InputError(
+                    f"rank {rank} has another {brief(different)[1:-1]} than rank 0: bring its machine to the commit of "
+                    "the first, and copy what is missing from there"
+                )
 
 
 def shared(state: State | None) -> State | None:

@@ -13,9 +13,7 @@ from detox.errors import InputError
 
 STOPS = (signal.SIGTERM, signal.SIGHUP)  # HUP: the terminal was closed
 POLL_SECONDS = 0.2
-# Environment variables of a process that launcher.py starts: who started it, the file where ranks meet, and that they
-# are to share the threads that each of them would take.
-PARENT, STORE, SHARE = "DETOX_PARENT", "DETOX_STORE", "DETOX_SHARE"
+THREADS = "DETOX_THREADS"  # in the environment of several processes: those of all of them on this machine together
 
 
 @contextmanager
@@ -47,12 +45,9 @@ def ending_with_parent() -> Iterator[None]:
     not used: it means the thread that started the process, and there is nothing like it on macOS.
     """
     parent = os.getppid()
-    if PARENT in os.environ:
-        orphan = parent != int(os.environ[PARENT])
-    else:
-        orphan = "DVC_STAGE" in os.environ and _session(parent) != os.getsid(0)
-    if orphan:  # DVC, or who else has started this process, died before this line
-        raise SystemExit(128 + signal.SIGTERM)
+    with suppress(OSError):  # torchrun, too, gives each process a session of its own; without it they do not meet
+        if "DVC_STAGE" in os.environ and "RANK" not in os.environ and os.getsid(parent) != os.getsid(0):
+            raise SystemExit(128 + signal.SIGTERM)  # DVC died before this line
 
     left = threading.Event()
 
@@ -66,12 +61,6 @@ def ending_with_parent() -> Iterator[None]:
         yield
     finally:
         left.set()
-
-
-def _session(process: int) -> int | None:
-    with suppress(OSError):
-        return os.getsid(process)
-    return None
 
 
 @contextmanager

@@ -85,10 +85,10 @@ def test_no_library_is_given_a_folder_of_somebody_elses() -> None:
     }
 
 
-def test_no_part_of_the_library_starts_a_process_but_that_which_shares_work_and_that_which_asks_git() -> None:
+def test_no_part_of_the_library_starts_a_process_but_that_which_asks_git_and_seeds() -> None:
     shipped = [file for file in CODE if not name_of(file).startswith("miniature/")]
     starting = [name_of(file) for file in shipped if packages(file) & {"subprocess", "multiprocessing", "pty"}]
-    assert starting == ["detox/runtime/launcher.py", "detox/sharing/remote.py", "stages/seeds.py"]
+    assert starting == ["detox/sharing/remote.py", "stages/seeds.py"]
 
 
 def test_bandits_rules_are_on_and_nowhere_off_in_the_library_and_the_stages() -> None:
@@ -102,11 +102,10 @@ def test_bandits_rules_are_on_and_nowhere_off_in_the_library_and_the_stages() ->
         for file in shipped
         for rule in re.findall(r"# noqa: (S\d+)", file.read_text(encoding="utf-8"))
     ]
-    # The Markdown of the card, an SVG that matplotlib has written, this program once more, git, and dvc.
+    # The Markdown of the card, an SVG that matplotlib has written, git, and dvc.
     assert exceptions == [
         "detox/reporting/cards.py: S701",
         "detox/reporting/figures.py: S704",
-        "detox/runtime/launcher.py: S603",
         "detox/sharing/remote.py: S603",
         "stages/seeds.py: S603",
         "stages/seeds.py: S603",
@@ -122,6 +121,12 @@ def test_one_place_alone_reads_what_torch_saved_and_it_takes_nothing_but_tensors
     ]
     call = "torch.load(legacy, map_location='cpu', weights_only=True, mmap=zipped)"
     assert loads == [("detox/sources/local.py", call)]
+
+
+def test_ranks_tell_one_another_tensors_and_bytes_and_never_a_pickle() -> None:
+    """torch's and accelerate's collectives of objects unpickle what others send."""
+    names = {ast.unparse(call.func).rpartition(".")[2] for file in CODE + BENCHMARKS for call in calls(file)}
+    assert not [name for name in names if re.search(r"(gather|scatter|broadcast|send|recv)_object", name)]
 
 
 def test_dvc_is_quiet_checks_what_it_pulls_and_its_committed_config_holds_no_secret() -> None:

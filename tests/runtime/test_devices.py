@@ -8,13 +8,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from forked_ranks import in_ranks
 from projects import OUTPUTS, contents, run_stages, write_params
 from safetensors.torch import load_file
-from simulated import SecondDevice, WrongDevice
+from simulated import WrongDevice, one_gpu
 
 from detox.errors import InputError
 from detox.model.policy import Policy
@@ -22,7 +22,7 @@ from detox.runtime import devices
 
 pytest_plugins = ["models", "projects"]
 
-COMPUTE: dict[str, str | int] = {"device": "cuda", "launcher": "python", "processes": 1}
+COMPUTE: dict[str, str | int] = {"device": "cuda", "processes": 1, "machines": 1}
 
 
 @pytest.fixture
@@ -33,10 +33,8 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
     if torch.cuda.is_available():
         yield torch.device("cuda")
     else:
-        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-        monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "simulated")
-        with SecondDevice():
-            yield torch.device("cuda")
+        with one_gpu() as device:
+            yield device
     torch.use_deterministic_algorithms(False)
 
 
@@ -98,44 +96,81 @@ def test_a_simulated_device_refuses_what_a_gpu_refuses(base: Path, adapter: Path
             operation()
 
 
-def ask_for(compute: dict[str, str | int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def ask_for(device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    (tmp_path / "params.yaml").write_text(json.dumps({"compute": compute}), encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(json.dumps({"compute": COMPUTE | {"device": device}}), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
 
 
-def refusal() -> str:
-    with pytest.raises(InputError) as refused:
-        devices.chosen()
-    return str(refused.value)
+@pytest.mark.parametrize(
+    ("asked", "cuda", "mps", "found"),
+    [
+        ("cpu", True, True, "cpu"),
+        ("cuda", True, True, "cuda"),
+        ("mps", True, True, "mps"),
+        ("auto", True, True, "cuda"),
+        ("auto", False, True, "mps"),
+        ("auto", False, False, "cpu"),
+    ],
+)
+def test_the_device_is_the_one_that_is_asked_for_or_the_best_that_is_there(
+    asked: str, cuda: bool, mps: bool, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    ask_for(asked, tmp_path, monkeypatch)
+    assert devices.kind() == found
 
 
-def test_the_cpu_is_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ask_for(COMPUTE | {"device": "cpu", "processes": 2}, tmp_path, monkeypatch)
+def test_what_it_has_come_to_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], gpu: torch.device
+) -> None:
+    ask_for("auto", tmp_path, monkeypatch)
+    assert devices.chosen() == gpu
+    assert capsys.readouterr().out == f"device: {torch.cuda.get_device_name(gpu)}\n"
+    ask_for("cpu", tmp_path, monkeypatch)
     assert devices.chosen() == torch.device("cpu")
+    assert capsys.readouterr().out == "device: cpu\n"
 
 
-def test_of_several_gpus_the_first_that_may_be_seen_is_used(
+def test_of_several_gpus_one_process_uses_the_first_that_it_may_see(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpu: torch.device
 ) -> None:
     """transformers' trainer would take both, each with a batch of its own."""
-    ask_for(COMPUTE, tmp_path, monkeypatch)
+    ask_for("cuda", tmp_path, monkeypatch)
     assert devices.chosen() == torch.device("cuda")
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"
 
 
-def test_without_a_gpu_cuda_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_where_there_is_no_gpu_it_is_refused_in_one_line(
+    device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    ask_for(COMPUTE, tmp_path, monkeypatch)
-    assert refusal() == (
-        f"params.yaml: compute.device is cuda, but torch {torch.__version__} finds no GPU: set it to cpu, or install a "
-        "torch for this machine's CUDA"
+    ask_for(device, tmp_path, monkeypatch)
+    with pytest.raises(InputError) as refused:
+        devices.chosen()
+    assert str(refused.value) == (
+        f"params.yaml: compute.device is {device}, but torch {torch.__version__} finds no such GPU: set it to auto or "
+        "cpu, or install a torch for this machine's GPU"
     )
 
 
-def test_several_processes_on_one_gpu_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of params.yaml, and those that somebody has started by hand."""
-    ask_for(COMPUTE | {"processes": 2}, tmp_path, monkeypatch)
-    assert refusal() == "params.yaml: compute: device cuda is for one process: set processes to 1"
-    ask_for(COMPUTE, tmp_path, monkeypatch)
-    assert in_ranks(2, refusal) == ["compute.device is cuda, which is for one process, but there are 2: start one"] * 2
+def joined(gpus: int, processes: int, kind: str = "cuda") -> dict[str, Any]:
+    """How accelerate is asked to have processes on a machine with so many GPUs meet."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        told: dict[str, Any] = {}
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+        monkeypatch.setattr("accelerate.PartialState", lambda **asked: told.update(asked))
+        devices.join(kind, rank=0)
+        return told
+
+
+def test_each_process_has_a_gpu_of_its_own_over_nccl_and_too_few_they_share_over_gloo() -> None:
+    """What cannot be on a GPU, the words that are exchanged, goes over gloo in any case."""
+    assert joined(gpus=2, processes=2) == {"cpu": False, "backend": "cpu:gloo,cuda:nccl", "rank": 0}
+    assert joined(gpus=1, processes=2) == {"cpu": False, "backend": "gloo", "rank": 0}
+    assert joined(gpus=2, processes=2, kind="cpu") == {"cpu": True, "backend": "gloo", "rank": 0}
+    with pytest.raises(InputError, match=r"^compute\.device mps is for one process: "):
+        joined(gpus=0, processes=2, kind="mps")

@@ -164,8 +164,5 @@ def test_more_ranks_than_prompts_of_a_rollout_are_refused(project: Project) -> N
         return str(refusal.value)
 
     said = in_ranks(2, refused)
-    assert (
-        said
-        == ["compute.processes is 2, but a rollout has 1 prompt(s), ppo.batch_size / ppo.samples_per_prompt: lower it"]
-        * 2
-    )
+    what = "there are 2 processes, but a rollout has 1 prompt(s), ppo.batch_size / ppo.samples_per_prompt"
+    assert said == [f"{what}: lower compute.processes or compute.machines"] * 2

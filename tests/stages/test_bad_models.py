@@ -57,7 +57,7 @@ def write_params() -> None:
     """params.yaml, with the pins of the models as they are now."""
     sections = {
         "seed": 1,
-        "compute": {"device": "cpu", "launcher": "python", "processes": 1},
+        "compute": {"device": "cpu", "processes": 1, "machines": 1},
         "model": {"source": pinned(Path("base")), "max_prompt_tokens": 30, "dtype": "float32"},
         "reward": {"source": pinned(Path("classifier")), "toxic_label": "hate", "batch_size": 4},
         "ppo": PPO,

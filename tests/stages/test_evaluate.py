@@ -33,7 +33,7 @@ SAMPLES = {
 GROUPS = ["quarrel", "visit", "quarrel", "phone", "letter"]
 PARAMS = """
 seed: 3
-compute: {device: cpu, launcher: python, processes: 1}
+compute: {device: cpu, processes: 1, machines: 1}
 reward: {source: {path: reward, sha256: %s}, toxic_label: hate, batch_size: 4}
 judge: {source: {path: judge, sha256: %s}, toxic_label: hate, batch_size: 3}
 prepare:

@@ -7,19 +7,31 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
+import torch.distributed as dist
+from accelerate import PartialState
 from forks import end_of, fork
 
-from detox.runtime import launcher, processes, ranks
+from detox.runtime import group, processes
 
 
 def in_ranks(count: int, run: Callable[[], Any]) -> list[Any]:
-    """What each of so many ranks returns of this, which JSON has to hold. All of them have to come to an end."""
+    """What each of so many ranks returns of this, which JSON has to hold. All of them have to come to an end.
+
+    Their store is the test's, as it is torchrun's; they share the threads as accelerate has them do.
+    """
+    threads = torch.get_num_threads()
     with TemporaryDirectory() as folder:
+        store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
 
         def one(rank: int) -> None:
-            os.environ.update(launcher.surroundings(), RANK=str(rank), WORLD_SIZE=str(count))
-            os.environ[processes.STORE] = f"{folder}/store"
-            with ranks.joined():
+            shared = {"WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "RANK": rank, "LOCAL_RANK": rank}
+            meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": store.port, "TORCHELASTIC_USE_AGENT_STORE": True}
+            own = {processes.THREADS: threads, "OMP_NUM_THREADS": max(1, threads // count), "GLOO_SOCKET_IFNAME": "lo"}
+            os.environ.update({name: str(value) for name, value in (shared | meeting | own).items()})
+            torch.set_num_threads(max(1, threads // count))
+            PartialState._reset_state()  # what transformers' trainer has made of the test's own process
+            with group.joined():
                 Path(folder, str(rank)).write_text(json.dumps(run()))
 
         children = [fork(lambda rank=rank: one(rank)) for rank in range(count)]  # type: ignore[misc]

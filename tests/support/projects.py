@@ -46,7 +46,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, base: Path, adapter: Path
     folder = tmp_path_factory.mktemp("project")
     sections = {
         "seed": 5,
-        "compute": {"device": "cpu", "launcher": "python", "processes": 1},
+        "compute": {"device": "cpu", "processes": 1, "machines": 1},
         "model": {"source": pinned(base), "max_prompt_tokens": 30, "dtype": "float32"},
         "adapter": {"source": pinned(adapter)},
         "reward": {"source": pinned(word_classifier), "toxic_label": "hate", "batch_size": 4},

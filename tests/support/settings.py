@@ -2,7 +2,7 @@
 
 COMPLETE = """\
 seed: 7
-compute: {device: cpu, launcher: python, processes: 1}
+compute: {device: cpu, processes: 1, machines: 1}
 model: {source: {path: models/base}, max_prompt_tokens: 512, dtype: float32}
 prepare:
   source: {path: data/source}

@@ -3,10 +3,16 @@
 Tensors that are sent to it stay where they are and compute as ever, but say that they are elsewhere. What torch would
 refuse on a GPU is refused: an operation on tensors of both sides, and numbers that numpy would have to read there.
 Backward passes are torch's own and not watched.
+
+`python -m simulated MODULE` runs a module with it.
 """
 
-from collections.abc import Callable, Sequence
+import runpy
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -23,6 +29,11 @@ INDEXING = {Tensor.__getitem__, Tensor.__setitem__}
 
 class WrongDevice(RuntimeError):
     """What torch calls "Expected all tensors to be on the same device"."""
+
+
+def side_of(device: Any) -> torch.device:
+    """The device, by whichever of its names that one is called."""
+    return ELSEWHERE if torch.device(device).type == ELSEWHERE.type else torch.device(device)
 
 
 def where(tensor: Any) -> torch.device | None:
@@ -56,7 +67,7 @@ class SecondDevice(TorchFunctionMode):
             raise WrongDevice("numpy cannot read what is elsewhere")
         if function in (Tensor.to, Tensor.cpu, Tensor.cuda):
             return self.moved(function, args, kwargs)
-        wanted = torch.device(kwargs["device"]) if kwargs.get("device") else None
+        wanted = side_of(kwargs["device"]) if kwargs.get("device") else None
         if wanted == ELSEWHERE:
             kwargs["device"] = HERE
         found = self.side(function, args, kwargs)
@@ -88,9 +99,32 @@ class SecondDevice(TorchFunctionMode):
         """The tensor on the device that is asked for, or of another type on its own."""
         tensor, *rest = (*args, *([kwargs.pop("device")] if "device" in kwargs else []))
         start = where(tensor) or HERE
-        target = next((torch.device(each) for each in rest if isinstance(each, str | torch.device)), start)
+        target = next((side_of(each) for each in rest if isinstance(each, str | torch.device)), start)
         if function is Tensor.cpu:
             target = HERE
         others = [HERE if isinstance(each, str | torch.device) else each for each in rest]
         result = tensor.to(*others, **kwargs) if others or kwargs else tensor
         return put(tensor.clone() if result is tensor and target != start else result, target)
+
+
+@contextmanager
+def one_gpu() -> Iterator[torch.device]:
+    """Within the block torch finds a GPU, which is the second device."""
+    known: dict[str, Any] = {
+        "is_available": lambda: True,
+        "device_count": lambda: 1,
+        "set_device": lambda device: None,
+        "get_device_name": lambda device: "simulated",
+        "synchronize": lambda: None,
+        "max_memory_allocated": lambda: 0,
+    }
+    with patch.multiple(torch.cuda, **known), SecondDevice():
+        yield ELSEWHERE
+
+
+if __name__ == "__main__":
+    from simulated import one_gpu as simulation  # of this module's own name, which others import, too
+
+    with simulation():
+        del sys.argv[0]
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
