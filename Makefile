@@ -9,7 +9,7 @@ IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" DVC_NO_ANALYTICS=1
 # TRL 0.11.4 needs older libraries than ours: the benchmarks run it in an environment of its own.
 TRL := .bench/trl
 
-.PHONY: help repro check profile pin push pull verify-remote seeds leaderboard readme test test-slow soak lint format bench bench-checkpoints bench-large full-size lock
+.PHONY: help repro check profile pin push pull verify-remote seeds leaderboard readme test test-slow soak lint format bench bench-checkpoints bench-large full-size gpu-check lock
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ TOKENIZER ?= downloads/model
 DIALOGUES ?= downloads/prepare
 full-size: $(READY) ## Measure what flan-t5-base will cost on this machine: random weights, a little of every stage
 	@$(IN_VENV) python -m benchmarks.full_size --tokenizer "$(TOKENIZER)" --dialogues "$(DIALOGUES)"
+
+gpu-check: $(READY) ## Check this machine's GPUs, in minutes: tests, the miniature, T5-base's speed: benchmarks/GPU.md
+	@$(IN_VENV) python -m benchmarks.gpu_check
 
 # From a fresh environment. Left out: what torch brings for one kind of GPU only, and local version labels (+cpu).
 lock: ## Renew requirements.lock with the newest versions that pyproject.toml allows

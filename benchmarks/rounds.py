@@ -27,7 +27,12 @@ def printed(command: Sequence[str]) -> str:
 
 def measured(command: Sequence[str]) -> Figures:
     """The line of JSON that a measurement prints last."""
-    figures: Figures = json.loads(printed(command).splitlines()[-1])
+    return last_line(printed(command))
+
+
+def last_line(text: str) -> Figures:
+    """What a measurement has printed last, as JSON."""
+    figures: Figures = json.loads(text.splitlines()[-1])
     return figures
 
 
