@@ -10,6 +10,7 @@ from detox import params
 from detox.errors import InputError
 
 CPU = torch.device("cpu")
+KINDS = ("cuda", "mps", "cpu")  # best first
 
 
 def kind() -> str:
@@ -18,8 +19,8 @@ def kind() -> str:
     Raises InputError where torch finds no such device.
     """
     wanted = params.load(params.Compute).device
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    found = next(name for name in there if there[name]) if wanted == "auto" else wanted
+    there = dict(zip(KINDS, (torch.cuda.is_available(), torch.backends.mps.is_available(), True), strict=True))
+    found = next(name for name in KINDS if there[name]) if wanted == "auto" else wanted
     if not there[found]:
         raise InputError(
             f"{params.PARAMS}: compute.device is {found}, but torch {torch.__version__} finds no such GPU: set it to "

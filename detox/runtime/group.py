@@ -114,11 +114,12 @@ def joined() -> Iterator[None]:
     """
     global current
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    kind = devices.kind()
     store, _, _ = next(dist.rendezvous("env://", timeout=timedelta(seconds=MEETING)))  # type: ignore[attr-defined]
     current = group = Group(store, rank, size)
     try:
-        group.exchange(0)
+        kind = devices.kind()
+        if len(set(group.exchange(devices.KINDS.index(kind)))) > 1:
+            raise InputError("compute.device is not the same on all machines: set it to one that each of them has")
         devices.join(kind, store=store, rank=rank, world_size=size)
         yield
         group.exchange(0)

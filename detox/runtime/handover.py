@@ -70,7 +70,7 @@ def launch(module: str, arguments: list[str], count: int, machines: int) -> None
         from torch.distributed.elastic.multiprocessing.api import SignalException
         from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-        os.environ[processes.THREADS] = str(torch.get_num_threads())
+        os.environ |= {processes.PARENT: str(os.getpid()), processes.THREADS: str(torch.get_num_threads())}
         # What accelerate calls several GPUs is several processes by torchrun, on a CPU as well.
         options = f"""--multi_gpu --num_machines={machines} --num_processes={count * machines} --mixed_precision=no
             --num_cpu_threads_per_process={max(1, torch.get_num_threads() // count)} --dynamo_backend=no

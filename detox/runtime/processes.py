@@ -13,7 +13,8 @@ from detox.errors import InputError
 
 STOPS = (signal.SIGTERM, signal.SIGHUP)  # HUP: the terminal was closed
 POLL_SECONDS = 0.2
-THREADS = "DETOX_THREADS"  # in the environment of several processes: those of all of them on this machine together
+# In the environment of several processes: who has started them, and the threads of all on this machine together.
+PARENT, THREADS = "DETOX_PARENT", "DETOX_THREADS"
 
 
 @contextmanager
@@ -45,9 +46,12 @@ def ending_with_parent() -> Iterator[None]:
     not used: it means the thread that started the process, and there is nothing like it on macOS.
     """
     parent = os.getppid()
-    with suppress(OSError):  # torchrun, too, gives each process a session of its own; without it they do not meet
-        if "DVC_STAGE" in os.environ and "RANK" not in os.environ and os.getsid(parent) != os.getsid(0):
-            raise SystemExit(128 + signal.SIGTERM)  # DVC died before this line
+    orphan = os.environ.get(PARENT, str(parent)) != str(parent)
+    with suppress(OSError):
+        if "DVC_STAGE" in os.environ and "RANK" not in os.environ:  # to a rank torchrun has given another session
+            orphan = os.getsid(parent) != os.getsid(0)
+    if orphan:  # DVC, or who else has started this process, died before this line
+        raise SystemExit(128 + signal.SIGTERM)
 
     left = threading.Event()
 

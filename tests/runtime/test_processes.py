@@ -92,6 +92,18 @@ def test_a_stage_whose_parent_has_died_before_it_looked_does_not_begin(monkeypat
     assert forked(run) == 143
 
 
+def test_nor_does_a_rank_that_another_process_than_its_parent_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(processes.PARENT, "1")
+
+    def run() -> None:
+        with processes.ending_with_parent():
+            pass
+
+    assert forked(run) == 143
+    monkeypatch.setenv(processes.PARENT, str(os.getpid()))
+    assert forked(run) == 0
+
+
 def test_a_second_run_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
     folder = tmp_path / ".resume" / "train_ppo"
 

@@ -118,7 +118,8 @@ def one_gpu() -> Iterator[torch.device]:
         "synchronize": lambda: None,
         "max_memory_allocated": lambda: 0,
     }
-    with patch.multiple(torch.cuda, **known), SecondDevice():
+    state = patch.object(torch.cuda.random, "get_rng_state", torch.get_rng_state)
+    with patch.multiple(torch.cuda, **known), state, SecondDevice():
         yield ELSEWHERE
 
 
