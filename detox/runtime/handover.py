@@ -4,6 +4,7 @@ A stage hands itself over where params.yaml asks for more than one process or ma
 command, or by torchrun, which then say how many there are. Nothing here imports torch before that is known.
 """
 
+import logging
 import os
 import signal
 import socket
@@ -60,7 +61,7 @@ def launch(module: str, arguments: list[str], count: int, machines: int) -> None
 
     Raises InputError, by its name and host, if a rank is killed; ends by its exit code if it has said itself why.
     """
-    os.environ.setdefault("LOGLEVEL", "CRITICAL")  # of torchrun, before it is loaded: it logs what is said below
+    logging.disable(logging.CRITICAL)  # torchrun logs what is said below
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")  # else every rank would say that another has ended
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # nohup, which torchrun would not obey
         os.environ.setdefault("PET_SIGNALS_TO_HANDLE", "SIGTERM,SIGINT")
