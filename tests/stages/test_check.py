@@ -54,7 +54,7 @@ def params(
     classifier = {"toxic_label": "hate", "batch_size": 4}
     return {
         "seed": 1,
-        "compute": {"device": "cpu", "launcher": "python", "processes": 1},
+        "compute": {"device": "cpu", "processes": 1, "machines": 1},
         "model": {"source": {"path": "base"}, "max_prompt_tokens": 30, "dtype": "float32"},
         "prepare": {
             "source": {"path": str(DATA)},
@@ -200,8 +200,8 @@ PLANTED: dict[str, tuple[Spoil, str]] = {
     ),
     "a GPU that is not there": (
         a_gpu,
-        f"params.yaml: compute.device is cuda, but torch {torch.__version__} finds no GPU: set it to cpu, or install a "
-        "torch for this machine's CUDA",
+        f"params.yaml: compute.device is cuda, but torch {torch.__version__} finds no such GPU: set it to auto or cpu, "
+        "or install a torch for this machine's GPU",
     ),
     "an adapter without a pin": (not_pinned, "adapter has no sha256 in params.yaml: run `make pin`"),
     "data that is not what was pinned": (
