@@ -129,7 +129,8 @@ def test_a_stage_says_how_many_prompts_it_cuts(
     monkeypatch.chdir(shutil.copytree(finished, tmp_path / "copy"))
     write_params(model={"source": pinned(base), "max_prompt_tokens": 16, "dtype": "float32"})
     train_ppo.main()
-    assert capsys.readouterr().out == "note: 2 of 6 prompts were cut to 16 tokens (model.max_prompt_tokens)\n"
+    note = "note: 2 of 6 prompts were cut to 16 tokens (model.max_prompt_tokens)\n"
+    assert capsys.readouterr().out == f"device: cpu\n{note}"
     assert read_metrics(Path("metrics/train.json"))["prompts_cut"] == 2
 
 

@@ -45,7 +45,7 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
     """Runs a stage in a folder of the test's own, as its command line does, and returns what it complains of.
 
     That is one line on stderr that begins with `error: `, and exit code 1, which is what Python makes of a SystemExit
-    with a text. Nothing else is printed, and every file is there as it was, those of an earlier run too.
+    with a text. Nothing else is printed but the device, and every file is there as it was, those of an earlier run too.
     """
     monkeypatch.chdir(tmp_path)
 
@@ -62,7 +62,9 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
         assert isinstance(line, str)
         assert line.startswith("error: ")
         assert line.isprintable(), "it would break the line or speak to the terminal"
-        assert capfd.readouterr() == ("", "")
+        said = capfd.readouterr()
+        assert said.err == ""
+        assert said.out in ("", "device: cpu\n")
         assert everything() == before
         return line.removeprefix("error: ")
 
