@@ -27,6 +27,7 @@ from detox.model import adapters, prompts
 from detox.model.classifier import Classifier
 from detox.model.policy import POLICY, Policy
 from detox.ppo import trainer
+from detox.ppo.rollouts import Models
 from detox.ppo.state import TrainState
 from detox.ppo.stats import StepStats
 from detox.runtime import allocator, checkpoints, memory
@@ -74,7 +75,7 @@ def training(kept: Stopwatch, folder: Path) -> float:
     state.freeze = kept.timed(state.freeze)  # type: ignore[method-assign]
 
     def train(p: params.Ppo) -> Iterator[StepStats]:
-        return trainer.train(policy, reward, tokenizer, texts, model.max_prompt_tokens, p, SEED, state)
+        return trainer.train(Models(policy, reward, tokenizer, model.max_prompt_tokens), texts, p, SEED, state)
 
     keep = kept.timed(checkpoints.Run(folder, p.checkpoint_every).keep)
     begin = time.perf_counter()

@@ -18,6 +18,7 @@ from detox import params
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
 from detox.ppo import trainer
+from detox.ppo.rollouts import Models
 from detox.ppo.stats import StepStats
 from detox.runtime import allocator, handover, ranks
 
@@ -51,6 +52,7 @@ def settings(episodes: int, mini_batch: int, micro_batch: int, k: int, tokens: i
         "mini_batch_size": mini_batch,
         "micro_batch_size": micro_batch,
         "decode_batch_size": episodes,
+        "prefix_every": tokens,
         "samples_per_prompt": k,
         "max_new_tokens": tokens,
         "epochs": 1,
@@ -67,7 +69,7 @@ def prepared(
     dialogues = json.loads(texts.read_text(encoding="utf-8"))["dialogues"]
     different = dialogues[: p.steps * p.batch_size // p.samples_per_prompt]
     policy, tokenizer = Policy(base, adapter), AutoTokenizer.from_pretrained(base)
-    taken = trainer.train(policy, NoReward(), tokenizer, different, 512, p, seed=1)
+    taken = trainer.train(Models(policy, NoReward(), tokenizer, 512), different, p, seed=1)
     for _ in range(warm_up):
         next(taken)
     return taken

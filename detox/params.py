@@ -220,6 +220,7 @@ class Ppo:
     micro_batch_size: Count
     decode_batch_size: Count
     samples_per_prompt: Count
+    prefix_every: Count
     epochs: Count
     learning_rate: Positive
     value_learning_rate: Positive

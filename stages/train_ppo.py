@@ -26,6 +26,7 @@ def main() -> None:
     from detox.model.classifier import Classifier
     from detox.model.policy import POLICY, Policy
     from detox.ppo import divergence, trainer
+    from detox.ppo.rollouts import Models
     from detox.ppo.state import TrainState
     from detox.runtime import checkpoints, devices, memory, ranks
     from detox.sources import local
@@ -36,15 +37,14 @@ def main() -> None:
     policy, reward = Policy(base, ADAPTER, model.dtype, device), Classifier(judged, device)
     tokenizer, texts = prompts.tokenizer(base), [dialogue.text for dialogue in dialogues.load(TRAIN)]
     note_cut(cut := prompts.count_cut(tokenizer, texts, model.max_prompt_tokens), len(texts), model.max_prompt_tokens)
+    models = Models(policy, reward, tokenizer, model.max_prompt_tokens)
     state, inputs = TrainState(policy, p), [TRAIN, ADAPTER, base, local.path(judged.source)]
     with checkpoints.resumable(
         "train_ppo", [seed, model, judged, p, devices.name(device)], inputs, p.checkpoint_every
     ) as unfinished:
         if unfinished.state:
             state.restore(unfinished.state)
-        steps = memory.sparing(
-            lambda p: trainer.train(policy, reward, tokenizer, texts, model.max_prompt_tokens, p, seed, state), p, state
-        )
+        steps = memory.sparing(lambda p: trainer.train(models, texts, p, seed, state), p, state)
         progress = tqdm(steps, total=p.steps, initial=state.step, desc="PPO", mininterval=1)
         try:
             for row in progress:

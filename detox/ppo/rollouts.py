@@ -8,11 +8,21 @@ from safetensors.torch import load, save
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from detox import params
 from detox.model import distributions, prompts
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
 from detox.model.sampling import Sample
 from detox.runtime import ranks
+
+
+class Models(NamedTuple):
+    """What a rollout is made with: who writes, who scores, and the tokens of both."""
+
+    policy: Policy
+    reward: Classifier
+    tokenizer: PreTrainedTokenizerBase
+    max_prompt_tokens: int
 
 
 class Rollout(NamedTuple):
@@ -29,6 +39,8 @@ class Rollout(NamedTuple):
     values: Tensor  # [batch response] V_old(sₜ)
     scores: Tensor  # [batch] what the episode earns: clipped margin, less the penalty for a missing end
     truncated: Tensor  # [batch] bool: cut by max_new_tokens before it ended
+    clean: Tensor  # [batch] bool: whether the reward finds the summary rather clean than toxic
+    clean_before: Tensor  # [batch response] bool: the same of the tokens before t, when it last looked
 
     @property
     def k(self) -> int:
@@ -62,37 +74,24 @@ class Rollout(NamedTuple):
             values=self.values[index, :response],
             scores=self.scores[index],
             truncated=self.truncated[index],
+            clean=self.clean[index],
+            clean_before=self.clean_before[index, :response],
         )
 
 
-def score(
-    texts: Sequence[str], truncated: Tensor, reward: Classifier, score_clip: float, missing_eos_penalty: float
-) -> Tensor:
-    """Margin of the summary alone, clipped to ±score_clip, less the penalty where the summary was cut short."""
-    margins = reward.margin(texts).to(truncated.device)
+def score(margins: Tensor, truncated: Tensor, score_clip: float, missing_eos_penalty: float) -> Tensor:
+    """The margin of each summary, clipped to ±score_clip, less the penalty where the summary was cut short."""
     return margins.clamp(-score_clip, score_clip) - missing_eos_penalty * truncated
 
 
-def collect(
-    policy: Policy,
-    reward: Classifier,
-    tokenizer: PreTrainedTokenizerBase,
-    dialogues: Sequence[str],
-    seeds: Sequence[int],
-    *,
-    micro_batch_size: int,
-    decode_batch_size: int,
-    max_prompt_tokens: int,
-    max_new_tokens: int,
-    score_clip: float,
-    missing_eos_penalty: float,
-) -> Rollout:
+def collect(models: Models, dialogues: Sequence[str], seeds: Sequence[int], p: params.Ppo) -> Rollout:
     """One episode per seed, the first k of the first dialogue: sample, score, and compare with the reference."""
+    policy, tokenizer = models.policy, models.tokenizer
     texts = [prompts.prompt(dialogue) for dialogue in dialogues]
-    prompt_ids, prompt_mask = prompts.encode(tokenizer, texts, max_prompt_tokens, policy.device)
-    sample = draw(policy, prompt_ids, prompt_mask, seeds, max_new_tokens, decode_batch_size)
+    prompt_ids, prompt_mask = prompts.encode(tokenizer, texts, models.max_prompt_tokens, policy.device)
+    sample = draw(policy, prompt_ids, prompt_mask, seeds, p.max_new_tokens, p.decode_batch_size)
     truncated = ~((sample.ids == tokenizer.eos_token_id) & sample.mask).any(dim=1)
-    summaries = prompts.decode(tokenizer, sample.ids, sample.mask)
+    margins = models.reward.margin(prompts.decode(tokenizer, sample.ids, sample.mask)).to(policy.device)
     rollout = Rollout(
         prompt_ids,
         prompt_mask,
@@ -103,11 +102,13 @@ def collect(
         torch.zeros_like(sample.states),
         torch.zeros_like(sample.logprobs),
         sample.values,
-        score(summaries, truncated, reward, score_clip, missing_eos_penalty),
+        score(margins, truncated, p.score_clip, p.missing_eos_penalty),
         truncated,
+        margins > 0,
+        clean_before(models, sample, p.prefix_every),
     )
     everything = torch.arange(len(texts), device=policy.device)
-    parts = rollout.by_length(everything, micro_batch_size // rollout.k)
+    parts = rollout.by_length(everything, p.micro_batch_size // rollout.k)
     if not policy.exact:
         for part in parts:
             evaluate_again(policy, rollout, sample.states, part)
@@ -115,6 +116,23 @@ def collect(
         for part in parts:
             compare(policy, rollout, sample.states, part)
     return rollout
+
+
+def clean_before(models: Models, sample: Sample, every: int) -> Tensor:
+    """`[batch response]` whether the reward finds the tokens before t rather clean, looked at every so many tokens.
+
+    Before the first look everything is clean; False where the mask is.
+    """
+    lengths, response = sample.mask.sum(1), sample.ids.shape[1]
+    looks = [(row, t) for t in range(every, response, every) for row in (lengths > t).nonzero().flatten().tolist()]
+    found = torch.ones_like(sample.mask)
+    if looks:
+        rows, ends = (torch.tensor(numbers, device=sample.ids.device) for numbers in zip(*looks, strict=True))
+        before = torch.arange(response, device=sample.ids.device) < ends[:, None]
+        verdicts = models.reward.margin(prompts.decode(models.tokenizer, sample.ids[rows], before)) > 0
+        for (row, t), verdict in zip(looks, verdicts.tolist(), strict=True):
+            found[row, t:] = verdict
+    return found & sample.mask
 
 
 def draw(

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Self
 
-from torch import Tensor
-
 from detox.ppo import losses
 from detox.ppo.rollouts import Rollout
 from detox.runtime import ranks
@@ -54,7 +52,7 @@ class UpdateStats:
         return type(self)(**{**sums, "ratio_error": largest, "optimizer_steps": self.optimizer_steps})
 
 
-def step_stats(step: int, rollout: Rollout, returns: Tensor, kl_coef: float, stats: UpdateStats) -> StepStats:
+def step_stats(step: int, rollout: Rollout, explained_variance: float, kl_coef: float, stats: UpdateStats) -> StepStats:
     """One row of metrics/train.csv."""
     mask = rollout.response_mask
     return StepStats(
@@ -68,7 +66,7 @@ def step_stats(step: int, rollout: Rollout, returns: Tensor, kl_coef: float, sta
         value_loss=stats.value_loss / stats.tokens,
         clip_fraction=stats.clipped / stats.tokens,
         entropy=stats.entropy / stats.tokens,
-        explained_variance=losses.explained_variance(rollout.values, returns, mask).item(),
+        explained_variance=explained_variance,
         response_tokens=mask.sum(1).float().mean().item(),
         truncated=rollout.truncated.float().mean().item(),
         ratio_error=stats.ratio_error,

@@ -16,16 +16,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
 from detox import params
 from detox.errors import InputError
 from detox.model import distributions
-from detox.model.classifier import Classifier
 from detox.model.policy import Policy
 from detox.model.sampling import seed_of
 from detox.ppo import divergence, losses
-from detox.ppo.rollouts import Rollout, collect, united
+from detox.ppo.baseline import expected_return
+from detox.ppo.rollouts import Models, Rollout, collect, united
 from detox.ppo.state import TrainState
 from detox.ppo.stats import StepStats, UpdateStats, step_stats
 from detox.runtime import allocator, ranks
@@ -58,57 +57,49 @@ def batches(count: int, size: int, seed: int) -> Iterator[list[int]]:
 
 
 def train(
-    policy: Policy,
-    reward: Classifier,
-    tokenizer: PreTrainedTokenizerBase,
-    dialogues: Sequence[str],
-    max_prompt_tokens: int,
-    p: params.Ppo,
-    seed: int,
-    state: TrainState | None = None,
+    models: Models, dialogues: Sequence[str], p: params.Ppo, seed: int, state: TrainState | None = None
 ) -> Iterator[StepStats]:
     """Trains the policy in place to `p.steps` steps, from the first or from where `state` stands, which it moves on.
 
     Raises InputError if a rank would have no prompt, and Diverged.
     """
     check_ranks(p)
-    state, k = state or TrainState(policy, p), p.samples_per_prompt
+    state, k = state or TrainState(models.policy, p), p.samples_per_prompt
     todo = islice(batches(len(dialogues), p.batch_size // k, seed), state.step, p.steps)
     for step, batch in enumerate(todo, start=state.step + 1):
         ranks.meet(step)
         allocator.give_back()
         # 1. Sample k summaries of each dialogue and score them.
         own = share([dialogues[i] for i in batch])
-        part = collect(
-            policy,
-            reward,
-            tokenizer,
-            [dialogues[batch[place]] for place in own],
-            seeds=[seed_of(seed, EPISODES, step, place * k + j) for place in own for j in range(k)],
-            micro_batch_size=p.micro_batch_size,
-            decode_batch_size=p.decode_batch_size,
-            max_prompt_tokens=max_prompt_tokens,
-            max_new_tokens=p.max_new_tokens,
-            score_clip=p.score_clip,
-            missing_eos_penalty=p.missing_eos_penalty,
-        )
-        rollout = united(part, own)
+        seeds = [seed_of(seed, EPISODES, step, place * k + j) for place in own for j in range(k)]
+        rollout = united(collect(models, [dialogues[batch[place]] for place in own], seeds, p), own)
         divergence.check_rollout(rollout, p.kl_limit)
-        mask = rollout.response_mask
         # 2. Charge every token for the distance from the reference that it leads to.
-        rewards = losses.token_rewards(rollout.scores, rollout.kl, mask, state.kl_coef)
-        # 3. Estimate advantages and returns; the price of a nat is in the units of the whitened advantages.
-        advantages, returns = losses.gae(rewards, rollout.values, mask, p.gamma, p.lam)
-        targets = Targets(
-            losses.whiten(advantages, mask), returns, state.kl_coef / losses.spread(advantages, mask).item()
-        )
+        rewards = losses.token_rewards(rollout.scores, rollout.kl, rollout.response_mask, state.kl_coef)
+        # 3. Estimate what each token was worth.
+        returns, values, targets = estimate(rollout, rewards, p, state.kl_coef)
         # 4. Update policy and value head on random mini-batches.
         allocator.give_back()
-        stats = update(policy, state.optimizer, rollout, targets, p, (seed, MINI_BATCHES, step))
-        state.rows.append(row := step_stats(step, rollout, returns, state.kl_coef, stats))
+        stats = update(models.policy, state.optimizer, rollout, targets, p, (seed, MINI_BATCHES, step))
+        explained = losses.explained_variance(values, returns, rollout.response_mask).item()
+        state.rows.append(row := step_stats(step, rollout, explained, state.kl_coef, stats))
         # 5. Steer the KL coefficient towards the target.
         state.kl_coef = losses.next_kl_coef(state.kl_coef, row.kl, p.kl_target, p.kl_horizon, p.batch_size)
         yield row
+
+
+def estimate(rollout: Rollout, rewards: Tensor, p: params.Ppo, kl_coef: float) -> tuple[Tensor, Tensor, Targets]:
+    """Returns, what was expected of them (the baseline, and what the value head adds), and the update's targets."""
+    mask = rollout.response_mask
+    returns, _ = losses.gae(rewards, torch.zeros_like(rewards), mask, p.gamma, lam=1.0)
+    earned = torch.where(mask, returns, rollout.scores[:, None])
+    clean = torch.where(mask, rollout.clean_before, rollout.clean[:, None])
+    baseline = expected_return(earned, clean, rollout.k) * mask
+    values = baseline + rollout.values * mask
+    advantages, aims = losses.gae(rewards, values, mask, p.gamma, p.lam)
+    # The price of a nat is in the units of the whitened advantages.
+    price = kl_coef / losses.spread(advantages, mask).item()
+    return returns, values, Targets(losses.whiten(advantages, mask), aims - baseline, price)
 
 
 def check_ranks(p: params.Ppo) -> None:

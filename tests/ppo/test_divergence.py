@@ -19,6 +19,7 @@ from detox.model.classifier import Classifier
 from detox.model.policy import Policy
 from detox.ppo import trainer
 from detox.ppo.divergence import Diverged
+from detox.ppo.rollouts import Models
 from stages import train_ppo
 
 pytest_plugins = ["models", "projects"]
@@ -38,7 +39,7 @@ def diverges(policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerB
     """Why training stops, at once and with no weight moved."""
     before = [weight.detach().clone() for weight in policy.parameters()]
     with pytest.raises(Diverged) as stop:
-        next(trainer.train(policy, reward, tokenizer, DIALOGUES, 30, params.Ppo(**(PPO | changes)), 0))
+        next(trainer.train(Models(policy, reward, tokenizer, 30), DIALOGUES, params.Ppo(**(PPO | changes)), 0))
     for weight, was in zip(policy.parameters(), before, strict=True):
         torch.testing.assert_close(weight, was, rtol=0, atol=0, equal_nan=True)
     return str(stop.value)

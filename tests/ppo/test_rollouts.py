@@ -2,16 +2,17 @@
 
 import pytest
 import torch
-from tiny import DIALOGUES, RUDE, shift
+from tiny import DIALOGUES, PPO, RUDE, shift
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from detox import params
 from detox.model import prompts
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
 from detox.model.sampling import seed_of
 from detox.ppo import losses
-from detox.ppo.rollouts import Rollout, collect, score
+from detox.ppo.rollouts import Models, Rollout, collect, score
 
 pytest_plugins = ["models"]
 
@@ -35,19 +36,9 @@ def rolled(
     micro_batch_size: int = 48,
     decode_batch_size: int = 48,
 ) -> Rollout:
-    return collect(
-        policy,
-        reward,
-        tokenizer,
-        dialogues,
-        seeds,
-        micro_batch_size=micro_batch_size,
-        decode_batch_size=decode_batch_size,
-        max_prompt_tokens=30,
-        max_new_tokens=10,
-        score_clip=score_clip,
-        missing_eos_penalty=1.0,
-    )
+    sizes = {"batch_size": 48, "mini_batch_size": 48, "micro_batch_size": micro_batch_size}
+    p = params.Ppo(**(PPO | sizes | {"decode_batch_size": decode_batch_size, "score_clip": score_clip}))
+    return collect(Models(policy, reward, tokenizer, 30), dialogues, seeds, p)
 
 
 def is_rude(rollout: Rollout) -> Tensor:
@@ -70,9 +61,24 @@ def test_the_margin_is_clipped_and_the_penalty_is_not(
     assert set(rollout.scores.tolist()) == {0.5, -0.5, 0.5 - 1, -0.5 - 1}
 
 
-def test_scores_by_hand(reward: Classifier) -> None:
-    scores = score(["tea", "rude", "tea", "rude"], torch.tensor([False, False, True, True]), reward, 1.5, 0.25)
+def test_scores_by_hand() -> None:
+    margins, truncated = torch.tensor([2.0, -2.0, 2.0, -2.0]), torch.tensor([False, False, True, True])
+    scores = score(margins, truncated, score_clip=1.5, missing_eos_penalty=0.25)
     assert scores.tolist() == [1.5, -1.5, 1.25, -1.75]
+
+
+def test_a_prefix_is_clean_until_the_first_look_behind_the_word(rollout: Rollout) -> None:
+    """The reward looks before tokens 3, 6 and 9; a word at token t is seen by the first of these looks above t."""
+    seen = 0
+    for ids, mask, clean, before in zip(
+        rollout.response_ids, rollout.response_mask, rollout.clean, rollout.clean_before, strict=True
+    ):
+        length, words = int(mask.sum()), [t for t, token in enumerate(ids.tolist()) if token == RUDE and mask[t]]
+        assert clean.item() == (not words)
+        turn = words[0] // 3 * 3 + 3 if words else length
+        assert before.tolist() == [t < min(turn, length) for t in range(len(ids))]
+        seen += turn < length
+    assert seen > 5
 
 
 def test_a_summary_counts_as_truncated_exactly_when_it_never_ended(rollout: Rollout) -> None:
@@ -183,6 +189,8 @@ def test_a_selection_of_episodes_loses_the_columns_that_are_padding_in_all_of_th
         values=numbers + 30,
         scores=torch.tensor([0.5, 1.5, 2.5]),
         truncated=torch.tensor([False, True, False]),
+        clean=torch.tensor([True, False, False]),
+        clean_before=response_mask & (numbers != 3),
     )
     rows = rollout.of(torch.tensor([1, 0]))
     assert rows.prompt_ids.tolist() == [[4, 5, 6], [0, 1, 2]]
@@ -196,6 +204,8 @@ def test_a_selection_of_episodes_loses_the_columns_that_are_padding_in_all_of_th
     assert rows.values.tolist() == [[33, 34], [30, 31]]
     assert rows.scores.tolist() == [1.5, 0.5]
     assert rows.truncated.tolist() == [True, False]
+    assert rows.clean.tolist() == [False, True]
+    assert rows.clean_before.tolist() == [[False, True], [True, False]]
 
 
 def test_the_reference_reads_prompts_of_similar_length_together_and_says_the_same_of_each(

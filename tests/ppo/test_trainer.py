@@ -16,7 +16,7 @@ from detox.model.classifier import Classifier
 from detox.model.policy import Policy
 from detox.model.sampling import seed_of
 from detox.ppo import stats, trainer
-from detox.ppo.rollouts import Rollout, collect
+from detox.ppo.rollouts import Models, Rollout, collect
 from detox.ppo.stats import StepStats, UpdateStats
 from detox.ppo.trainer import Targets, batches, loss_sum, update
 
@@ -30,7 +30,7 @@ def settings(**changes: float) -> params.Ppo:
 def trained(
     policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase, p: params.Ppo, seed: int = 0
 ) -> list[StepStats]:
-    return list(trainer.train(policy, reward, tokenizer, DIALOGUES, 30, p, seed))
+    return list(trainer.train(Models(policy, reward, tokenizer, 30), DIALOGUES, p, seed))
 
 
 def rolled(
@@ -40,19 +40,9 @@ def rolled(
     dialogues: list[str],
     seeds: Sequence[int],
 ) -> Rollout:
-    return collect(
-        policy,
-        reward,
-        tokenizer,
-        dialogues,
-        seeds,
-        micro_batch_size=8,
-        decode_batch_size=8,
-        max_prompt_tokens=30,
-        max_new_tokens=10,
-        score_clip=5.0,
-        missing_eos_penalty=1.0,
-    )
+    sizes = {"mini_batch_size": 8, "micro_batch_size": 8, "decode_batch_size": 8}
+    p = params.Ppo(**(PPO | sizes))
+    return collect(Models(policy, reward, tokenizer, 30), dialogues, seeds, p)
 
 
 @pytest.fixture
@@ -159,7 +149,7 @@ def test_nothing_is_dropped_during_training_steps(
         if isinstance(module, nn.Dropout):
             module.register_forward_hook(lambda module, args, output: active.append(module.training))
     prompt = rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids, rollout.response_mask
-    for _ in trainer.train(policy, reward, tokenizer, DIALOGUES, 30, settings(), 0):
+    for _ in trainer.train(Models(policy, reward, tokenizer, 30), DIALOGUES, settings(), 0):
         assert not any(module.training for module in policy.modules())
         assert policy.evaluate(*prompt).logprobs.equal(policy.evaluate(*prompt).logprobs)
     assert len(active) > 100
@@ -195,14 +185,30 @@ def first_rollout(policy: Policy, reward: Classifier, tokenizer: PreTrainedToken
 def test_the_losses_of_a_first_step_are_those_of_whitened_advantages_and_of_its_td_errors(
     policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase
 ) -> None:
-    """At ratio 1 the policy loss is minus the mean advantage; with λ = 0 the value's error is r + γ·V′ − V."""
+    """At ratio 1 the policy loss is minus the mean advantage; with λ = 0 the value's error is r + γ·V′ − V.
+
+    V is the mean of what the other episodes, each of a prompt of its own, earn from there in the same state, and what
+    the value head adds.
+    """
     p = settings(steps=1, epochs=1, mini_batch_size=8, kl_coef=0, gamma=0.5, lam=0)
     rollout = first_rollout(policy, reward, tokenizer, p)
     [row] = trained(policy, reward, tokenizer, p)
+    lengths, scores = rollout.response_mask.sum(1).tolist(), rollout.scores.tolist()
+
+    def earned(episode: int, t: int) -> float:
+        return scores[episode] * 0.5 ** max(lengths[episode] - 1 - t, 0)
+
+    def is_clean(episode: int, t: int) -> bool:
+        return bool((rollout.clean_before[episode, t] if t < lengths[episode] else rollout.clean[episode]).item())
+
+    def value(episode: int, t: int) -> float:
+        others = [i for i in range(8) if i != episode and is_clean(i, t) == is_clean(episode, t)]
+        return sum(earned(i, t) for i in others) / max(len(others), 1) + rollout.values[episode, t].item()
+
     errors = []
-    for score, values, mask in zip(rollout.scores, rollout.values, rollout.response_mask, strict=True):
-        v = values[mask].tolist()
-        errors += [0.5 * after - now for now, after in pairwise(v)] + [score.item() - v[-1]]
+    for episode, length in enumerate(lengths):
+        v = [value(episode, t) for t in range(length)]
+        errors += [0.5 * after - now for now, after in pairwise(v)] + [scores[episode] - v[-1]]
     assert row.policy_loss == pytest.approx(0, abs=1e-5)
     assert row.value_loss == pytest.approx(sum(error**2 for error in errors) / len(errors) / 2, rel=1e-4)
     assert row.reward == pytest.approx(rollout.scores.mean().item(), abs=1e-6)
@@ -213,7 +219,7 @@ def test_every_step_draws_episodes_of_its_own(
 ) -> None:
     """One dialogue and a policy that hardly moves: only the seeds differ between the steps."""
     p = settings(steps=3, learning_rate=1.0e-9)
-    rows = list(trainer.train(policy, reward, tokenizer, DIALOGUES[:1], 30, p, 0))
+    rows = list(trainer.train(Models(policy, reward, tokenizer, 30), DIALOGUES[:1], p, 0))
     assert len({(row.response_tokens, round(row.entropy, 4)) for row in rows}) == 3
 
 
@@ -400,10 +406,11 @@ def test_a_row_of_statistics_by_hand() -> None:
         values=torch.tensor([[1.0, 2.0], [2.0, 0.0]]),
         scores=torch.tensor([1.0, 4.0]),
         truncated=torch.tensor([True, False]),
+        clean=torch.tensor([True, True]),
+        clean_before=mask,
     )
-    returns = torch.tensor([[1.0, 2.0], [3.0, 0.0]])
     sums = UpdateStats(tokens=6, policy_loss=-3, value_loss=1.5, clipped=2, entropy=9, ratio_error=1e-7)
-    row = stats.step_stats(5, rollout, returns, 0.25, sums)
+    row = stats.step_stats(5, rollout, 2 / 3, 0.25, sums)
     assert asdict(row) == pytest.approx(
         {
             "step": 5,

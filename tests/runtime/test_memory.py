@@ -17,6 +17,7 @@ from detox.model.classifier import Classifier
 from detox.model.policy import Evaluation, Policy
 from detox.model.sampling import Sample
 from detox.ppo import trainer
+from detox.ppo.rollouts import Models
 from detox.ppo.state import TrainState
 from detox.ppo.stats import StepStats
 from detox.runtime import memory
@@ -48,7 +49,7 @@ def trained(
     state = TrainState(policy, p)
 
     def train(p: params.Ppo) -> Iterator[StepStats]:
-        return trainer.train(policy, reward, tokenizer, DIALOGUES, 30, p, 0, state)
+        return trainer.train(Models(policy, reward, tokenizer, 30), DIALOGUES, p, 0, state)
 
     return list(memory.sparing(train, p, state)), state
 

@@ -17,6 +17,7 @@ from detox.generation import summaries
 from detox.model.classifier import Classifier
 from detox.model.policy import Evaluation, Policy
 from detox.ppo import divergence, trainer
+from detox.ppo.rollouts import Models
 from detox.ppo.state import TrainState
 from detox.ppo.stats import StepStats
 from detox.runtime import checkpoints, memory, ranks
@@ -41,7 +42,7 @@ class Project:
         state = TrainState(policy, p)
 
         def train(p: params.Ppo) -> Iterator[StepStats]:
-            return trainer.train(policy, self.reward, self.tokenizer, DIALOGUES, 30, p, 0, state)
+            return trainer.train(Models(policy, self.reward, self.tokenizer, 30), DIALOGUES, p, 0, state)
 
         try:
             with checkpoints.resumable("train_ppo", [p], [], every=100) as unfinished:

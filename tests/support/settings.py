@@ -20,6 +20,7 @@ ppo:
   micro_batch_size: 2
   decode_batch_size: 16
   samples_per_prompt: 2
+  prefix_every: 4
   epochs: 2
   learning_rate: 1.41e-5
   value_learning_rate: 3e-06

@@ -43,6 +43,7 @@ PPO: dict[str, Any] = {
     "micro_batch_size": 2,
     "decode_batch_size": 8,
     "samples_per_prompt": 1,
+    "prefix_every": 3,
     "epochs": 2,
     "learning_rate": 0.01,
     "value_learning_rate": 0.02,
