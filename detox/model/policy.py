@@ -60,6 +60,8 @@ class Policy(nn.Module):
         self.model = AutoModelForSeq2SeqLMWithValueHead.from_pretrained(peft_model, summary_dropout_prob=0.0)
         nn.init.zeros_(self.model.v_head.summary.weight)
         nn.init.zeros_(self.model.v_head.summary.bias)
+        # What it gets wrong is no business of the adapter's.
+        self.model.v_head.register_forward_pre_hook(lambda head, args: (args[0].detach(),))
         self.eval().to(device)
 
     @property

@@ -143,7 +143,8 @@ def update(
                 wanted = targets.of(rollout.episodes(part), micro_batch.response_ids.shape[1])
                 (loss_sum(policy, micro_batch, wanted, p, stats) / tokens).backward()
             ranks.add_up_gradients(weights)
-            divergence.check_gradient(torch.nn.utils.clip_grad_norm_(weights, p.max_grad_norm), rollout)
+            for group in optimizer.param_groups:
+                divergence.check_gradient(torch.nn.utils.clip_grad_norm_(group["params"], p.max_grad_norm), rollout)
             optimizer.step()
             stats.optimizer_steps += 1
     return stats.united()

@@ -145,6 +145,13 @@ def test_gradients_reach_every_weight_of_the_policys_adapter_and_the_value_head_
     }
 
 
+def test_what_the_value_head_gets_wrong_moves_the_head_alone(policy: Policy, encoded: Prompts, sample: Sample) -> None:
+    (policy.evaluate(*eight(encoded), sample.ids, sample.mask).values - 3).square().sum().backward()
+    assert {name for name, w in policy.named_parameters() if w.grad is not None and w.grad.any()} == {
+        name for name, _ in policy.named_parameters() if ".v_head." in name
+    }
+
+
 def test_both_adapters_share_one_base(policy: Policy, base: Path) -> None:
     """Two adapters of 12 modules with r·(32 + 32) weights each, and a value head of 32 + 1."""
     alone = T5ForConditionalGeneration.from_pretrained(base).num_parameters()
