@@ -25,7 +25,7 @@ check: $(READY) ## Open all that a run needs, and say what it takes, in seconds:
 	@$(IN_VENV) python -m stages.plan --check $(if $(REMOTE),--remote)
 
 profile: $(READY) ## Write profiles/$(P).yaml into params.yaml: make profile P=flan-t5-base
-	@$(IN_VENV) python -m detox.profiles $(P)
+	@$(IN_VENV) python -m detox.params.profiles $(P)
 
 pin: $(READY) ## Pin every source of params.yaml that has no revision or sha256 yet
 	@$(IN_VENV) python -m detox.sources.pins
@@ -65,10 +65,11 @@ soak: $(READY) ## Kill stages of a small pipeline N times at random and finish i
 kill-ranks: $(READY) ## Kill one of several processes N times at random and go on: make kill-ranks N=30
 	@$(IN_VENV) RANK_KILLS=$(N) OMP_NUM_THREADS=1 python -m pytest tests/runtime/test_handover.py -k killed
 
-lint: $(READY) ## Check style and types
+lint: $(READY) ## Check style, types, and the walls between the rooms
 	@$(IN_VENV) python -m ruff check
 	@$(IN_VENV) python -m ruff format --check
 	@$(IN_VENV) python -m mypy
+	@$(IN_VENV) lint-imports --no-cache --no-logo
 
 format: $(READY) ## Format the code and mend what ruff can mend
 	@$(IN_VENV) python -m ruff format

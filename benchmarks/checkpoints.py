@@ -19,13 +19,13 @@ from typing import ParamSpec, TypeVar
 
 from tqdm import trange
 
-from detox import params
 from detox.corpus import dialogues
 from detox.errors import InputError
 from detox.generation import summaries
 from detox.model import adapters, prompts
 from detox.model.classifier import Classifier
 from detox.model.policy import POLICY, Policy
+from detox.params import reading, sections
 from detox.ppo import trainer
 from detox.ppo.rollouts import Models
 from detox.ppo.state import TrainState
@@ -63,10 +63,10 @@ class Stopwatch:
 
 def training(kept: Stopwatch, folder: Path) -> float:
     """Seconds of PPO up to its first checkpoint, which is written into `folder`."""
-    model, p = params.load(params.Model), params.load(params.Ppo)
+    model, p = reading.load(sections.Model), reading.load(sections.Ppo)
     base = local.path(model.source)
     policy, tokenizer = Policy(base, ADAPTER), prompts.tokenizer(base)
-    reward = Classifier(params.load(params.Classifier, section="reward"))
+    reward = Classifier(reading.load(sections.Classifier, section="reward"))
     texts = [dialogue.text for dialogue in dialogues.load(PREPARED / "train.jsonl")]
     few = replace(p, steps=p.checkpoint_every, kl_horizon=p.checkpoint_every * p.batch_size // 4)
     state = TrainState(policy, few)
@@ -74,7 +74,7 @@ def training(kept: Stopwatch, folder: Path) -> float:
         state.snapshots[number] = adapters.weights(policy.language_model, POLICY)
     state.freeze = kept.timed(state.freeze)  # type: ignore[method-assign]
 
-    def train(p: params.Ppo) -> Iterator[StepStats]:
+    def train(p: sections.Ppo) -> Iterator[StepStats]:
         return trainer.train(Models(policy, reward, tokenizer, model.max_prompt_tokens), texts, p, SEED, state)
 
     keep = kept.timed(checkpoints.Run(folder, p.checkpoint_every).keep)
@@ -86,7 +86,7 @@ def training(kept: Stopwatch, folder: Path) -> float:
 
 def summarising(kept: Stopwatch, folder: Path) -> float:
     """Seconds of decoding up to its first checkpoint, which is written into `folder`."""
-    model, p = params.load(params.Model), params.load(params.Summarize)
+    model, p = reading.load(sections.Model), reading.load(sections.Summarize)
     base = local.path(model.source)
     policy, tokenizer = Policy(base, ADAPTER), prompts.tokenizer(base)
     keys = [None, *summaries.keys(SEED, summaries.SAMPLES, p.samples)]
@@ -95,7 +95,9 @@ def summarising(kept: Stopwatch, folder: Path) -> float:
     texts = [dialogue.text for dialogue in test[: p.checkpoint_every * (p.batch_size // len(keys))]]
     sizes = {"batch_size": p.batch_size, "max_prompt_tokens": model.max_prompt_tokens}
     keep = kept.timed(checkpoints.Run(folder, p.checkpoint_every).keep)
-    batches = summaries.draw(policy, tokenizer, texts, keys, max_new_tokens=p.max_new_tokens, done={}, **sizes)
+    batches = summaries.draw(
+        summaries.Writer(policy, tokenizer, max_new_tokens=p.max_new_tokens, **sizes), texts, keys, {}
+    )
     begin = time.perf_counter()
     for step, batch in enumerate(batches, start=1):
         drawn |= batch

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ruamel.yaml import YAML
 
 from benchmarks.tables import markdown
-from detox import params
+from detox.params import reading
 
 FIGURES = Path("benchmarks/full_size.json")
 PROFILE = Path("profiles/flan-t5-base.yaml")
@@ -108,7 +108,7 @@ def duration(seconds: float) -> str:
 
 def profile() -> Any:
     """The flan-t5-base profile."""
-    return params.read(PROFILE, YAML(typ="safe"))
+    return reading.read(PROFILE, YAML(typ="safe"))
 
 
 def page(figures: Tree, profile: Tree) -> str:

@@ -19,8 +19,9 @@ from tqdm import tqdm
 
 from benchmarks import rounds, usage
 from benchmarks.rounds import Figures
-from detox import files, params
+from detox import files, parsing
 from detox.errors import InputError
+from detox.params import reading
 from stages import yield_while_waiting
 
 HERE = Path(__file__).parent
@@ -64,13 +65,17 @@ def make_project(project: Path, tokenizer: Path, dialogues: Path, counts: Counts
     (project / "profiles" / "full-size.yaml").write_text(json.dumps(overlay(dialogues, counts)), encoding="utf-8")
     told = [f"--tokenizer={tokenizer}", f"--width={sizes.width}", f"--layers={sizes.layers}"]
     rounds.printed([sys.executable, "-m", "benchmarks.full_size_models", str(project / "models"), *told])
-    for module in (["detox.profiles", "flan-t5-base"], ["detox.profiles", "full-size"], ["detox.sources.pins"]):
+    for module in (
+        ["detox.params.profiles", "flan-t5-base"],
+        ["detox.params.profiles", "full-size"],
+        ["detox.sources.pins"],
+    ):
         usage.run([sys.executable, "-m", *module], project)
 
 
 def cut(project: Path, counts: Counts) -> dict[str, int]:
     """Leaves some test dialogues of what `prepare` has made; how many there were of each part."""
-    parts = {part: files.read_jsonl(project / PREPARED / f"{part}.jsonl") for part in ("train", "dev", "test")}
+    parts = {part: parsing.read_jsonl(project / PREPARED / f"{part}.jsonl") for part in ("train", "dev", "test")}
     files.write_jsonl(project / PREPARED / "test.jsonl", spaced(parts["test"], counts.summarised))
     return {part: len(rows) for part, rows in parts.items()}
 
@@ -95,13 +100,13 @@ def measure(project: Path, tokenizer: Path, dialogues: Path, counts: Counts, siz
         "cut": {**rows, "test": counts.summarised},
         "stages": stages,
         "model_bytes": models,
-        "train": files.read_metrics(project / "metrics" / "train.json"),
+        "train": parsing.read_metrics(project / "metrics" / "train.json"),
     }
 
 
 def settings(project: Path) -> dict[str, Any]:
     """The sections of params.yaml on which the counts of a run depend, as they were run."""
-    tree = params.read(project / "params.yaml", YAML(typ="safe"))
+    tree = reading.read(project / "params.yaml", YAML(typ="safe"))
     return {name: dict(tree[name]) for name in ("adapter", "ppo", "summarize", "rivals")}
 
 

@@ -21,8 +21,9 @@ from ruamel.yaml import YAML
 
 from benchmarks import device, rounds, shapes
 from benchmarks.gpu_step import FULL, SMALL
-from detox import files, profiles
+from detox import parsing
 from detox.errors import InputError
+from detox.params import profiles
 
 ROOT, PAGE = Path(__file__).parent.parent, Path("benchmarks/GPU.md")
 TRL = ROOT / ".bench" / "trl" / "bin" / "python"
@@ -88,7 +89,7 @@ def outcome(folder: Path, commands: list[list[str]], compute: dict[str, Any]) ->
         run(command, folder)
     with (folder / "metrics" / "train.csv").open() as file:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-    return {"rows": rows, "sft": files.read_jsonl(folder / "data" / "summaries" / "sft.jsonl")}
+    return {"rows": rows, "sft": parsing.read_jsonl(folder / "data" / "summaries" / "sft.jsonl")}
 
 
 def compared(some: dict[str, Any], others: dict[str, Any]) -> tuple[float, float]:

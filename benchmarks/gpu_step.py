@@ -13,12 +13,13 @@ import torch
 
 from benchmarks import flops, shapes
 from benchmarks.step import NoReward, settings
-from detox import params
 from detox.corpus.dialogues import Dialogue
 from detox.model import prompts
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
+from detox.params import origins, sections
 from detox.ppo import trainer
+from detox.ppo.rollouts import Models
 from detox.runtime import devices
 from detox.sources import local
 from detox.tuning import supervised
@@ -67,7 +68,7 @@ def step(folder: Path, dtype: str, device: torch.device, sizes: Sizes) -> dict[s
     p = settings(episodes, episodes, k if dtype == "bfloat16" else k * max(1, sizes.prompts // 2), k, sizes.tokens, 2)
     policy = Policy(folder / "t5" / "base", folder / "t5" / "adapter", dtype, device)
     tokenizer = prompts.tokenizer(folder / "t5" / "base")
-    steps = trainer.train(policy, NoReward(), tokenizer, dialogues, 512, p, seed=1)
+    steps = trainer.train(Models(policy, NoReward(), tokenizer, 512), dialogues, p, seed=1)
     took = seconds(lambda: next(steps))
     encoded = prompts.encode(tokenizer, [prompts.prompt(text) for text in dialogues], 512, device)
     drawn = seconds(lambda: policy.sample(*encoded, list(range(episodes)), sizes.tokens))
@@ -87,18 +88,18 @@ def tuning(folder: Path, device: torch.device, sizes: Sizes) -> float:
     rng, count = Random(0), 16 * max(1, sizes.prompts // 2)
     texts = shapes.texts(shapes.spread(count, *shapes.PROMPT_TOKENS), rng)
     rows = [Dialogue(str(n), text, tuple(shapes.texts([sizes.tokens], rng)), str(n)) for n, text in enumerate(texts)]
-    p = params.Tuning(**TUNING, batch_size=16, epochs=1, patience=1, max_summary_tokens=sizes.tokens + 1)
+    p = sections.Tuning(**TUNING, batch_size=16, epochs=1, patience=1, max_summary_tokens=sizes.tokens + 1)
     with tempfile.TemporaryDirectory() as unfinished:
-        base, new = folder / "t5" / "base", folder / "tuned"
-        took = seconds(lambda: supervised.tune(base, rows, [], p, 512, 1, device, Path(unfinished, new.name), new))
+        plan, new = supervised.Plan(folder / "t5" / "base", p, 512, 1, device), folder / "tuned"
+        took = seconds(lambda: supervised.tune(plan, rows, [], Path(unfinished, new.name), new))
     return sum(len(text.split()) + sizes.tokens for text in texts) / took
 
 
 def scoring(folder: Path, device: torch.device, sizes: Sizes) -> float:
     """Tokens of summaries a second, of a classifier."""
     path = folder / "roberta"
-    source = params.Source(path=str(path), sha256=local.digest(path))
-    classifier = Classifier(params.Classifier(source=source, toxic_label="hate", batch_size=256), device)
+    source = origins.Source(path=str(path), sha256=local.digest(path))
+    classifier = Classifier(sections.Classifier(source=source, toxic_label="hate", batch_size=256), device)
     texts = shapes.texts([40] * sizes.texts, Random(0))
     return 40 * sizes.texts / seconds(lambda: classifier.toxicity(texts))
 

@@ -15,7 +15,7 @@ from random import Random
 
 from benchmarks import rounds, usage
 from benchmarks.rounds import Figures
-from detox import files
+from detox import files, parsing
 from detox.errors import InputError
 from detox.sources import local
 
@@ -64,7 +64,7 @@ def measure(count: int, repeated: int) -> Figures:
         runs = [run(Path(name)) for _ in range(repeated)]
         if len({each.pop("sha256") for each in runs}) > 1:
             raise InputError(f"prepare of {count} dialogues does not write the same bytes every time")
-        kept = files.read_metrics(Path(name, "metrics", "prepare.json"))["kept"]
+        kept = parsing.read_metrics(Path(name, "metrics", "prepare.json"))["kept"]
         return {"dialogues": count, "kept": kept, "megabytes": source.stat().st_size / 1e6, "rounds": runs}
 
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from benchmarks import full_size, rounds, usage
 from benchmarks.rounds import Figures
-from detox import files
+from detox import parsing
 from detox.errors import InputError
 from stages import yield_while_waiting
 
@@ -26,9 +26,9 @@ def measure(project: Path) -> Figures:
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         here = usage.ROOT / name
         (shutil.copytree if here.is_dir() else shutil.copyfile)(here, project / name)
-    usage.run([sys.executable, "-m", "detox.profiles", "miniature"], project)
+    usage.run([sys.executable, "-m", "detox.params.profiles", "miniature"], project)
     stages = {stage: usage.run([sys.executable, "-m", f"stages.{stage}"], project) for stage in tqdm(full_size.STAGES)}
-    counted = files.read_metrics(project / "metrics" / "prepare.json")
+    counted = parsing.read_metrics(project / "metrics" / "prepare.json")
     rows = {part: counted[part] for part in ("train", "dev", "test")}
     models = ("base", "toxicity", "judge")
     return {
@@ -37,7 +37,7 @@ def measure(project: Path) -> Figures:
         "cut": rows,
         "stages": stages,
         "model_bytes": sum(full_size.size(project / "models" / "miniature" / name) for name in models),
-        "train": files.read_metrics(project / "metrics" / "train.json"),
+        "train": parsing.read_metrics(project / "metrics" / "train.json"),
     }
 
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from benchmarks import flops, shapes
 from benchmarks.rounds import Figures, alternating, measured, printed
-from detox import files
+from detox import parsing
 
 PRODUCTS = "matrix products"  # the program that measures the limit
 TRL_DEFAULT, TRL_AT_ONCE, TRL_NOTEBOOK = "TRL, 4 at once (its default)", "TRL, all at once", "TRL, one at a time"
@@ -121,7 +121,7 @@ def notebook(bench: Bench) -> Figures:
 def miniature(bench: Bench) -> Figures:
     """(c) Steps on the miniature, from its own adapter."""
     sizes = bench.sizes
-    rows = files.read_jsonl(Path("data/miniature/train.jsonl"))[: (1 + sizes.steps) * sizes.miniature_episodes]
+    rows = parsing.read_jsonl(Path("data/miniature/train.jsonl"))[: (1 + sizes.steps) * sizes.miniature_episodes]
     texts = shapes.write_dialogues(bench.folder / "miniature.json", [row["dialogue"] for row in rows])
     episodes = sizes.miniature_episodes
     given = {"episodes": episodes, "mini_batch": episodes, "steps": sizes.steps, "warm_up": 1, "tokens": 72}
@@ -136,7 +136,7 @@ def miniature(bench: Bench) -> Figures:
 
 def scoring(bench: Bench) -> Figures:
     """(d) The toxicity of summaries, by the miniature's classifier and by one of RoBERTa's base size."""
-    rows = files.read_jsonl(Path("data/miniature/test.jsonl"))
+    rows = parsing.read_jsonl(Path("data/miniature/test.jsonl"))
     references = [row[key] for row in rows for key in sorted(row) if key.startswith("summary")]
     rng = random.Random(0)
     words = [rng.randint(15, 60) for _ in range(bench.sizes.base_texts)]

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.evaluate_toxicity import Toxicity
-from detox import params
 from detox.model.classifier import Classifier
+from detox.params import origins, reading, sections
 from detox.runtime import allocator
 from detox.sources import local
 
@@ -20,9 +20,9 @@ Scorer = Callable[[list[str]], list[float]]
 def ours(classifier: Path) -> Scorer:
     """That of the pipeline, in batches as params.yaml has them."""
     allocator.keep_freed()
-    p = params.load(params.Classifier, section="reward")
-    source = params.Source(path=str(classifier), sha256=local.digest(classifier))
-    scorer = Classifier(params.Classifier(source=source, toxic_label="hate", batch_size=p.batch_size))
+    p = reading.load(sections.Classifier, section="reward")
+    source = origins.Source(path=str(classifier), sha256=local.digest(classifier))
+    scorer = Classifier(sections.Classifier(source=source, toxic_label="hate", batch_size=p.batch_size))
     return lambda texts: scorer.toxicity(texts).tolist()
 
 

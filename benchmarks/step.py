@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer
 
-from detox import params
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
+from detox.params import reading, sections
 from detox.ppo import trainer
 from detox.ppo.rollouts import Models
 from detox.ppo.stats import StepStats
@@ -44,7 +44,7 @@ class NoReward(Classifier):
         return torch.linspace(-1, 1, len(texts))
 
 
-def settings(episodes: int, mini_batch: int, micro_batch: int, k: int, tokens: int, steps: int) -> params.Ppo:
+def settings(episodes: int, mini_batch: int, micro_batch: int, k: int, tokens: int, steps: int) -> sections.Ppo:
     """Those of params.yaml, but for sizes."""
     changed = {
         "steps": steps,
@@ -57,7 +57,7 @@ def settings(episodes: int, mini_batch: int, micro_batch: int, k: int, tokens: i
         "max_new_tokens": tokens,
         "epochs": 1,
     }
-    return params.Ppo(**{**vars(params.load(params.Ppo)), **changed})
+    return sections.Ppo(**{**vars(reading.load(sections.Ppo)), **changed})
 
 
 def prepared(

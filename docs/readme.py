@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import cost
-from detox import files
+from detox import files, parsing
 from detox.errors import InputError
 from detox.reporting import tables
 
@@ -43,7 +43,7 @@ CHANGES = {"judge": "toxicity, judge", "reward": "toxicity, reward", "rougeL": "
 
 def results(metrics: Path) -> str:
     """The results section, every number from the metrics."""
-    claims, rivals, seeds = (files.read_metrics(metrics / f"{name}.json") for name in ("claims", "rivals", "seeds"))
+    claims, rivals, seeds = (parsing.read_metrics(metrics / f"{name}.json") for name in ("claims", "rivals", "seeds"))
     family, duel, systems = claims["family"], rivals["duel"], rivals["systems"]
     held = [claim["holds"] for claim in family.values()]
     return RESULTS.format(

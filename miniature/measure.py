@@ -12,11 +12,12 @@ from random import Random
 import torch
 from transformers import AutoTokenizer, T5ForConditionalGeneration
 
-from detox import files, params
+from detox import parsing
 from detox.model import prompts
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
 from detox.model.sampling import seed_of
+from detox.params import reading, sections
 from detox.ppo.losses import kl_k1
 from miniature import build, classifiers
 
@@ -66,7 +67,7 @@ def pairs(path: Path) -> list[classifiers.Labelled]:
 
 def classifier_card(kind: str, tsv: Path | None) -> str:
     """Card of the reward or the judge."""
-    classifier = Classifier(params.load(params.Classifier, section=kind))
+    classifier = Classifier(reading.load(sections.Classifier, section=kind))
     unseen = classifiers.held_out(kind, build.classifier_texts(kind), HELD_OUT, Random(build.SEED))
     measured = {"held-out texts of the same making": unseen}
     if tsv:
@@ -94,7 +95,7 @@ def main(tsv: Path | None) -> None:
     torch.set_num_threads(1)
     policy = Policy(build.MODELS / "base", build.MODELS / "adapter")
     sizes = policy.sizes()
-    texts = [row["dialogue"] for row in files.read_jsonl(build.DATA / "train.jsonl")[:DIALOGUES]]
+    texts = [row["dialogue"] for row in parsing.read_jsonl(build.DATA / "train.jsonl")[:DIALOGUES]]
     sections = [
         BASE_CARD.format(
             parameters=T5ForConditionalGeneration.from_pretrained(build.MODELS / "base").num_parameters(),

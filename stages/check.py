@@ -20,12 +20,13 @@ Sections = dict[str, Any]
 
 
 def main() -> None:
-    from detox import files, params
+    from detox import files
     from detox.errors import InputErrors
+    from detox.params import origins
 
     errors: list[InputError] = []
-    p = sections(errors)
-    contents(p, params.SOURCES, errors)
+    p = read(errors)
+    contents(p, origins.SOURCES, errors)
     device(p, errors)
     prepared(p, errors)
     if errors:
@@ -33,37 +34,44 @@ def main() -> None:
     files.write_lines(CHECKED, ["All that the stages need was there and fitted.\n"])
 
 
-def sections(errors: "list[InputError]") -> Sections:
+def read(errors: "list[InputError]") -> Sections:
     """The sections of params.yaml that are right."""
-    from detox import params
     from detox.errors import noted
+    from detox.params import origins, reading, sections
 
-    kinds = dict.fromkeys(("reward", "judge"), params.Classifier) | {
+    kinds = dict.fromkeys(("reward", "judge"), sections.Classifier) | {
         kind.__name__.lower(): kind
-        for kind in (params.Compute, params.Model, params.Prepare, params.Adapter, params.Summarize, params.Rivals)
+        for kind in (
+            sections.Compute,
+            sections.Model,
+            sections.Prepare,
+            sections.Adapter,
+            sections.Summarize,
+            sections.Rivals,
+        )
     }
     found: Sections = {}
-    for name, kind in {**kinds, "evaluate": params.Evaluate}.items():
+    for name, kind in {**kinds, "evaluate": sections.Evaluate}.items():
         with noted(errors):
-            found[name] = params.load(kind, section=name)
+            found[name] = reading.load(kind, section=name)
     with noted(errors):
-        found["seed"] = params.seed()
+        found["seed"] = reading.seed()
     with noted(errors):
-        params.sources()
+        origins.sources()
     return found
 
 
 def contents(p: Sections, there: Collection[str], errors: "list[InputError]") -> None:
     """Opens the sources of these sections, and what has none; the others are not there yet, but pinned."""
-    from detox import params
     from detox.corpus import heads
     from detox.errors import noted
     from detox.generation import words
     from detox.model import classifier
+    from detox.params import origins
     from detox.sources import local
 
     paths: dict[str, Path] = {}
-    for section in (name for name in params.SOURCES if name in p):
+    for section in (name for name in origins.SOURCES if name in p):
         source = p[section].source
         if section in there:
             paths[section] = Path(source.path)

@@ -26,33 +26,35 @@ PREPARED, SUMMARIES, RIVALS, METRICS = (
 
 
 def main() -> None:
-    from detox import files, params
+    from detox import files, parsing
     from detox.corpus import dialogues
     from detox.evaluation import claims, comparison, metrics, rivals
     from detox.model.classifier import Classifier
+    from detox.params import reading, sections
     from detox.runtime import checkpoints, devices, ranks
     from detox.sources import local
 
-    p, seed, device = params.load(params.Evaluate), params.seed(), devices.chosen()
+    p, seed, device = reading.load(sections.Evaluate), reading.seed(), devices.chosen()
     test, train = (dialogues.load(PREPARED / f"{part}.jsonl") for part in ("test", "train"))
-    facts = comparison.read_facts(local.path(params.load(params.Prepare).source) / "facts.jsonl", test)
+    facts = comparison.read_facts(local.path(reading.load(sections.Prepare).source) / "facts.jsonl", test)
     summaries = {name: comparison.read_summaries(SUMMARIES / f"{name}.jsonl", test) for name in comparison.POLICIES}
     written = rivals.read(RIVALS)
-    stress = [str(row.get("id")) for row in files.read_jsonl(SUMMARIES / "stress.jsonl")]
-    judges = {name: params.load(params.Classifier, section=name) for name in comparison.SCORERS}
+    stress = [str(row.get("id")) for row in parsing.read_jsonl(SUMMARIES / "stress.jsonl")]
+    judges = {name: reading.load(sections.Classifier, section=name) for name in comparison.SCORERS}
     checkpoints.check_alike([p, seed, *judges.values()], [PREPARED, SUMMARIES, RIVALS])
     classifiers = {name: Classifier(judge, device) for name, judge in judges.items()}
     scorers = {name: partial(ranks.shared_out, classifier.toxicity) for name, classifier in classifiers.items()}
+    by = metrics.Instruments(scorers, facts)
     calm = comparison.civil(test, scorers["judge"], p.toxic_threshold)
     slices = comparison.slices_of(test, {dialogue.group for dialogue in train}, stress, calm)
     groups = [dialogue.group for dialogue in test]
     scores = {
-        policy: metrics.score(test, [row["summary"] for row in rows], [row["samples"] for row in rows], scorers, facts)
+        policy: metrics.score(test, [row["summary"] for row in rows], [row["samples"] for row in rows], by)
         for policy, rows in summaries.items()
     }
     result = {name: comparison.compare_slice(name, mask, groups, scores, p, seed) for name, mask in slices.items()}
     family = claims.family(result, groups, scores["sft"], scores["ppo"], p, seed)
-    beside, a_a = rivals.compare(test, written, summaries, scorers, facts, p, seed)
+    beside, a_a = rivals.compare(test, written, summaries, by, p, seed)
     if ranks.rank() == 0:
         files.write_metrics(METRICS / "evaluate.json", result)
         files.write_metrics(METRICS / "headline.json", comparison.headline(result))

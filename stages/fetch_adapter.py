@@ -16,11 +16,12 @@ RESUME = Path(os.environ.get("DVC_ROOT", ".")) / ".resume" / "fetch_adapter"
 
 
 def main() -> None:
-    from detox import files, params
+    from detox import files
     from detox.model import adapters
+    from detox.params import origins, reading, sections
     from detox.sources import local
 
-    p, model, seed = params.load(params.Adapter), params.load(params.Model), params.seed()
+    p, model, seed = reading.load(sections.Adapter), reading.load(sections.Model), reading.seed()
     base, source = local.path(model.source), local.path(p.source)
     if p.tuning is None or not p.source.made_here:
         publish(source, base, {})
@@ -31,17 +32,16 @@ def main() -> None:
     from detox.tuning import supervised
 
     device = devices.chosen()
-    how = (p.tuning, model.max_prompt_tokens, seed, device)
+    plan = supervised.Plan(base, p.tuning, model.max_prompt_tokens, seed, device)
     adapters.check_fresh(p.tuning, base)
     train, dev = (dialogues.load(source / f"{part}.jsonl") for part in ("train", "dev"))
-    if p.source.origin == params.NEW:
+    if p.source.origin == origins.NEW:
         with tempfile.TemporaryDirectory() as folder:
-            publish(Path(folder), base, supervised.begin(base, dev, *how, Path(folder)))
+            publish(Path(folder), base, supervised.begin(plan, dev, Path(folder)))
     else:
-        interrupted = RESUME / supervised.fingerprint(base, source, *how)
-        publish(
-            interrupted / "adapter", base, supervised.tune(base, train, dev, *how, interrupted, interrupted / "adapter")
-        )
+        interrupted = RESUME / plan.fingerprint(source)
+        made = interrupted / "adapter"
+        publish(made, base, supervised.tune(plan, train, dev, interrupted, made))
         files.remove(interrupted)
 
 

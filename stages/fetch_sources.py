@@ -11,11 +11,12 @@ from stages import run
 
 
 def main() -> None:
-    from detox import files, params
+    from detox import files
     from detox.errors import InputError, InputErrors, noted
+    from detox.params import origins
     from detox.sources import local
 
-    remote = {section: source for section, source in params.sources().items() if source.remote}
+    remote = {section: source for section, source in origins.sources().items() if source.remote}
     errors: list[InputError] = []
     for source in remote.values():
         with noted(errors):
@@ -28,8 +29,8 @@ def main() -> None:
         from detox.sources import downloads, repositories
 
         found = repositories.check_all(remote)
-        capacity.check_disks(repositories.needs(remote, found, Path(params.DOWNLOADS)))
-    with files.atomic(Path(params.DOWNLOADS)) as folder:
+        capacity.check_disks(repositories.needs(remote, found, Path(origins.DOWNLOADS)))
+    with files.atomic(Path(origins.DOWNLOADS)) as folder:
         folder.mkdir()
         for path, source in {source.path: source for source in remote.values()}.items():
             downloads.fetch(source, folder / Path(path).name)

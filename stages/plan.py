@@ -124,15 +124,15 @@ def plan(todo: Pending, opened: bool) -> str:
 
 def gathered(todo: Pending, errors: list[InputError]) -> Here:
     """What is there and what has still to come; looks at the parameters, the pins and the hub."""
-    from detox import params
+    from detox.params import origins, reading, sections
     from detox.sources import local, repositories
 
-    p = check.sections(errors)
+    p = check.read(errors)
     with noted(errors):
-        p["ppo"] = params.load(params.Ppo)
+        p["ppo"] = reading.load(sections.Ppo)
         if "model" in p:
             p["model"].check_micro_batch(p["ppo"])
-    sources = {name: p[name].source for name in params.SOURCES if name in p}
+    sources = {name: p[name].source for name in origins.SOURCES if name in p}
     for source in sources.values():
         with noted(errors):
             local.check_pinned(source)

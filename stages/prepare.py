@@ -7,8 +7,9 @@ Writes  data/prepared/{train,dev,test}.jsonl, metrics/prepare.json; on stderr wh
 import sys
 from pathlib import Path
 
-from detox import files, params
+from detox import files
 from detox.corpus import cleaning, layout
+from detox.params import reading, sections
 from detox.sources import local
 from stages import run
 
@@ -18,7 +19,7 @@ METRICS = Path("metrics/prepare.json")
 
 def main() -> None:
     """Read, clean, split, write."""
-    p = params.load(params.Prepare)
+    p = reading.load(sections.Prepare)
     found = layout.find(local.path(p.source), p.config)
     with files.atomic(PREPARED) as folder:
         metrics = cleaning.prepare(p, found, folder)

@@ -21,21 +21,21 @@ HASHED = (Path("params.yaml"), PREPARED / "test.jsonl", POLICY / "adapter_model.
 def main() -> None:
     import pandas
 
-    from detox import files
+    from detox import files, parsing
     from detox.reporting import cards, figures, page, tables
 
-    frame = tables.table(files.read_metrics(METRICS / "evaluate.json"))
-    scores, test = files.read_jsonl(Path("data/scores.jsonl")), files.read_jsonl(PREPARED / "test.jsonl")
-    before, after = (files.read_jsonl(SUMMARIES / f"{name}.jsonl") for name in ("sft", "ppo"))
+    frame = tables.table(parsing.read_metrics(METRICS / "evaluate.json"))
+    scores, test = parsing.read_jsonl(Path("data/scores.jsonl")), parsing.read_jsonl(PREPARED / "test.jsonl")
+    before, after = (parsing.read_jsonl(SUMMARIES / f"{name}.jsonl") for name in ("sft", "ppo"))
     curves = {name: pandas.read_csv(METRICS / f"{name}.csv") for name in ("train", "tradeoff", "progress")}
     html = page.render(
         frame,
         figures.draw(curves["train"], scores, curves["tradeoff"], curves["progress"]),
         page.choose_examples(scores, test, before, after),
-        {name: files.read_metrics(METRICS / f"{name}.json") for name in ("prepare", "train", "claims", "rivals")},
+        {name: parsing.read_metrics(METRICS / f"{name}.json") for name in ("prepare", "train", "claims", "rivals")},
         page.sha256s(HASHED),
     )
-    base = files.read_metrics(POLICY / "adapter_config.json").get("base_model_name_or_path")
+    base = parsing.read_metrics(POLICY / "adapter_config.json").get("base_model_name_or_path")
     card = cards.render(frame, base or "base")
     with files.atomic(METRICS / "report.html") as path:
         path.write_text(html, encoding="utf-8", newline="\n")

@@ -14,8 +14,8 @@ from stages import note_cut, run_in_ranks
 if TYPE_CHECKING:
     import torch
 
-    from detox import params
     from detox.corpus.dialogues import Dialogue
+    from detox.params import sections
     from detox.runtime import checkpoints
 
 TEST, ADAPTERS = Path("data/prepared/test.jsonl"), {"sft": Path("models/adapter"), "ppo": Path("models/ppo")}
@@ -24,15 +24,15 @@ TEST, ADAPTERS = Path("data/prepared/test.jsonl"), {"sft": Path("models/adapter"
 def main() -> None:
     import torch
 
-    from detox import params
     from detox.corpus import dialogues
     from detox.generation import summaries
     from detox.model.classifier import Classifier
+    from detox.params import reading, sections
     from detox.runtime import checkpoints, devices, ranks
     from detox.sources import local
 
-    p, model, seed = params.load(params.Summarize), params.load(params.Model), params.seed()
-    judged, device = params.load(params.Classifier, section="reward"), devices.chosen()
+    p, model, seed = reading.load(sections.Summarize), reading.load(sections.Model), reading.seed()
+    judged, device = reading.load(sections.Classifier, section="reward"), devices.chosen()
     inputs = [TEST, *ADAPTERS.values(), local.path(model.source), local.path(judged.source)]
     test, reward = dialogues.load(TEST), Classifier(judged, device)
     settings = [seed, model, judged, p, devices.name(device)]
@@ -49,8 +49,8 @@ def main() -> None:
 
 def draw(
     test: "list[Dialogue]",
-    p: "params.Summarize",
-    model: "params.Model",
+    p: "sections.Summarize",
+    model: "sections.Model",
     seed: int,
     device: "torch.device",
     unfinished: "checkpoints.Run",
@@ -70,16 +70,9 @@ def draw(
     step, record, _ = unfinished.state or State(0, {name: [] for name in ADAPTERS}, {})
     drawn: dict[str, dict[int, list[str]]] = {name: dict(rows) for name, rows in record.items()}
     for (name, adapter), keys in zip(ADAPTERS.items(), ([*before, *fresh], before), strict=True):
-        for batch in summaries.draw(
-            Policy(base, adapter, model.dtype, device),
-            tokenizer,
-            texts,
-            keys,
-            batch_size=p.batch_size,
-            max_prompt_tokens=model.max_prompt_tokens,
-            max_new_tokens=p.max_new_tokens,
-            done=drawn[name],
-        ):
+        policy = Policy(base, adapter, model.dtype, device)
+        writer = summaries.Writer(policy, tokenizer, p.batch_size, model.max_prompt_tokens, p.max_new_tokens)
+        for batch in summaries.draw(writer, texts, keys, drawn[name]):
             drawn[name] |= batch
             step += 1
             unfinished.keep(State(step, {name: list(rows.items()) for name, rows in drawn.items()}, {}))

@@ -16,30 +16,30 @@ ADAPTER, PPO, SNAPSHOTS = Path("models/adapter"), Path("models/ppo"), Path("mode
 
 
 def main() -> None:
-    from detox import files, params
+    from detox import files
     from detox.corpus import dialogues
     from detox.generation import rivals
+    from detox.generation.summaries import Writer
     from detox.model import prompts
     from detox.model.policy import Policy
+    from detox.params import reading, sections
     from detox.runtime import checkpoints, devices, ranks
     from detox.sources import local
 
-    p, model = params.load(params.Rivals), params.load(params.Model)
-    summarize, seed = params.load(params.Summarize), params.seed()
+    p, model = reading.load(sections.Rivals), reading.load(sections.Model)
+    summarize, seed = reading.load(sections.Summarize), reading.seed()
     base = local.path(model.source)
     checkpoints.check_alike([p, model, summarize, seed], [TEST, ADAPTER, PPO, SNAPSHOTS, base, Path(p.bad_words)])
     chosen = rivals.choose(dialogues.load(TEST), p.dialogues)
     systems = rivals.adapter_systems(ADAPTER, PPO, SNAPSHOTS, p.scales)
-    rows_of = rivals.draw(
+    writer = Writer(
         Policy(base, ADAPTER, model.dtype, devices.chosen()),
         prompts.tokenizer(base),
-        chosen,
-        systems,
-        p,
-        summarize,
-        seed,
+        summarize.batch_size,
         model.max_prompt_tokens,
+        summarize.max_new_tokens,
     )
+    rows_of = rivals.draw(writer, chosen, systems, p, summarize.samples, seed)
     if ranks.rank() == 0:
         with files.atomic(Path("data/rivals")) as folder:
             folder.mkdir()

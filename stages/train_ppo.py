@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from stages import note_cut, run_in_ranks
 
 if TYPE_CHECKING:
-    from detox import params
     from detox.model.policy import Policy
+    from detox.params import sections
     from detox.ppo.state import TrainState
 
 TRAIN, ADAPTER = Path("data/prepared/train.jsonl"), Path("models/adapter")
@@ -20,20 +20,20 @@ TRAIN, ADAPTER = Path("data/prepared/train.jsonl"), Path("models/adapter")
 def main() -> None:
     from tqdm import tqdm
 
-    from detox import params
     from detox.corpus import dialogues
     from detox.model import adapters, prompts
     from detox.model.classifier import Classifier
     from detox.model.policy import POLICY, Policy
+    from detox.params import reading, sections
     from detox.ppo import divergence, trainer
     from detox.ppo.rollouts import Models
     from detox.ppo.state import TrainState
     from detox.runtime import checkpoints, devices, memory, ranks
     from detox.sources import local
 
-    p, model, seed, device = params.load(params.Ppo), params.load(params.Model), params.seed(), devices.chosen()
+    p, model, seed, device = reading.load(sections.Ppo), reading.load(sections.Model), reading.seed(), devices.chosen()
     model.check_micro_batch(p)
-    base, judged = local.path(model.source), params.load(params.Classifier, section="reward")
+    base, judged = local.path(model.source), reading.load(sections.Classifier, section="reward")
     policy, reward = Policy(base, ADAPTER, model.dtype, device), Classifier(judged, device)
     tokenizer, texts = prompts.tokenizer(base), [dialogue.text for dialogue in dialogues.load(TRAIN)]
     note_cut(cut := prompts.count_cut(tokenizer, texts, model.max_prompt_tokens), len(texts), model.max_prompt_tokens)
@@ -58,7 +58,7 @@ def main() -> None:
             publish(policy, state, p, cut)
 
 
-def publish(policy: "Policy", state: "TrainState", p: "params.Ppo", cut: int) -> None:
+def publish(policy: "Policy", state: "TrainState", p: "sections.Ppo", cut: int) -> None:
     """All that the stage writes."""
     import pandas
 

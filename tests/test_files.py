@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas
 import pytest
 
-from detox import files
+from detox import files, parsing
 from detox.errors import InputError
 
 
@@ -109,19 +109,19 @@ def test_jsonl_has_one_object_a_line_in_utf8_with_keys_as_given(tmp_path: Path) 
     path = tmp_path / "rows.jsonl"
     files.write_jsonl(path, [{"b": "é\n\u2028", "a": [1, 0.5, None]}, {}])
     assert path.read_bytes() == '{"b": "é\\n\u2028", "a": [1, 0.5, null]}\n{}\n'.encode()
-    assert files.read_jsonl(path) == [{"b": "é\n\u2028", "a": [1, 0.5, None]}, {}]
+    assert parsing.read_jsonl(path) == [{"b": "é\n\u2028", "a": [1, 0.5, None]}, {}]
 
 
 def test_no_rows_make_an_empty_jsonl_file(tmp_path: Path) -> None:
     files.write_jsonl(tmp_path / "rows.jsonl", [])
     assert (tmp_path / "rows.jsonl").read_bytes() == b""
-    assert files.read_jsonl(tmp_path / "rows.jsonl") == []
+    assert parsing.read_jsonl(tmp_path / "rows.jsonl") == []
 
 
 def test_blank_lines_a_byte_order_mark_and_windows_line_ends_are_read(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b'\xef\xbb\xbf{"a": 1}\r\n\r\n{"a": 2}')
-    assert files.read_jsonl(path) == [{"a": 1}, {"a": 2}]
+    assert parsing.read_jsonl(path) == [{"a": 1}, {"a": 2}]
 
 
 @pytest.mark.parametrize(
@@ -136,15 +136,15 @@ def test_a_bad_line_is_named(tmp_path: Path, content: bytes, message: str) -> No
     path = tmp_path / "rows.jsonl"
     path.write_bytes(content)
     with pytest.raises(InputError) as error:
-        files.read_jsonl(path)
+        parsing.read_jsonl(path)
     assert str(error.value) == f"{path}, {message}"
 
 
 def test_a_missing_file_and_a_folder_are_input_errors(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no.jsonl does not exist: check the path, or run the stage that writes it"):
-        files.read_jsonl(tmp_path / "no.jsonl")
+        parsing.read_jsonl(tmp_path / "no.jsonl")
     with pytest.raises(InputError, match=r"cannot be read \(Is a directory\)"):
-        files.read_jsonl(tmp_path)
+        parsing.read_jsonl(tmp_path)
 
 
 def test_metrics_are_sorted_and_rounded_except_the_exact_ones(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_metrics_are_sorted_and_rounded_except_the_exact_ones(tmp_path: Path) ->
         '{\n  "a": {\n    "kl_first": 1.23456789e-09,\n    "x": 0.0,\n    "y": 0.123457\n  },\n'
         '  "b": 1,\n  "c": 2.0\n}\n'
     )
-    assert files.read_metrics(path) == {
+    assert parsing.read_metrics(path) == {
         "a": {"kl_first": 1.23456789e-9, "x": 0.0, "y": 0.123457},
         "b": 1,
         "c": 2.0,
@@ -177,7 +177,7 @@ def test_broken_metrics_are_named(tmp_path: Path, content: str, message: str) ->
     path = tmp_path / "m.json"
     path.write_text(content)
     with pytest.raises(InputError) as error:
-        files.read_metrics(path)
+        parsing.read_metrics(path)
     assert str(error.value).startswith(f"{path}{message}")
 
 

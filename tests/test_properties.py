@@ -15,24 +15,25 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from settings import COMPLETE
 
-from detox import files, params
+from detox import files, parsing
 from detox.corpus import cleaning, layout, reader
 from detox.errors import InputError
 from detox.model import adapters
+from detox.params import origins, reading, sections
 
 pytest_plugins = ["models"]
 pytestmark = pytest.mark.slow
 
 SECTIONS: dict[str, Any] = YAML(typ="safe").load(COMPLETE)
 CLASSES: dict[str, Any] = {
-    "model": params.Model,
-    "prepare": params.Prepare,
-    "adapter": params.Adapter,
-    "reward": params.Classifier,
-    "ppo": params.Ppo,
-    "summarize": params.Summarize,
-    "rivals": params.Rivals,
-    "evaluate": params.Evaluate,
+    "model": sections.Model,
+    "prepare": sections.Prepare,
+    "adapter": sections.Adapter,
+    "reward": sections.Classifier,
+    "ppo": sections.Ppo,
+    "summarize": sections.Summarize,
+    "rivals": sections.Rivals,
+    "evaluate": sections.Evaluate,
 }
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -51,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    return list(reader.read_source([path], params.Columns()))
+    return list(reader.read_source([path], sections.Columns()))
 
 
 def outcome(read: Callable[[], Any], path: Path) -> Any:
@@ -73,7 +74,7 @@ def test_whatever_stands_in_the_place_of_a_param_is_that_value_or_refused(
     key = data.draw(st.sampled_from(sorted(SECTIONS[section])))
     path = folder / "params.yaml"
     path.write_text(json.dumps({section: SECTIONS[section] | {key: value}}), encoding="utf-8")
-    loaded = outcome(lambda: params.load(CLASSES[section], path, section), path)
+    loaded = outcome(lambda: reading.load(CLASSES[section], path, section), path)
     if loaded is not None and key != "source":
         assert getattr(loaded, key) == value
         assert type(value) is not bool, "true is no number"
@@ -84,7 +85,7 @@ def test_whatever_stands_in_the_place_of_a_param_is_that_value_or_refused(
 def test_any_bytes_are_params_or_refused(folder: Path, content: bytes) -> None:
     path = folder / "params.yaml"
     path.write_bytes(content)
-    assert outcome(lambda: params.load(params.Prepare, path), path) is None
+    assert outcome(lambda: reading.load(sections.Prepare, path), path) is None
 
 
 @thorough
@@ -127,7 +128,7 @@ def test_no_dialogue_is_lost_or_in_two_parts(folder: Path, texts: list[str], tes
     hypothesis.assume(test + dev < 1)
     path = folder / "rows.jsonl"
     files.write_jsonl(path, [{"id": f"{n}", "dialogue": text, "summary": f"{n}"} for n, text in enumerate(texts)])
-    section = params.Prepare(params.Source(str(path)), 1, 4, test, dev)
+    section = sections.Prepare(origins.Source(str(path)), 1, 4, test, dev)
     wanted = [text for text in dict.fromkeys(texts) if text.strip() and 1 < len(text) <= 4]
     sizes = math.ceil(dev * len(wanted)), math.ceil(test * len(wanted))
     shutil.rmtree(folder / "parts", ignore_errors=True)
@@ -136,7 +137,7 @@ def test_no_dialogue_is_lost_or_in_two_parts(folder: Path, texts: list[str], tes
             cleaning.prepare(section, layout.find(path, None), folder / "parts")
         return
     counts = cleaning.prepare(section, layout.find(path, None), folder / "parts")
-    parts = [files.read_jsonl(folder / "parts" / f"{name}.jsonl") for name in ("train", "dev", "test")]
+    parts = [parsing.read_jsonl(folder / "parts" / f"{name}.jsonl") for name in ("train", "dev", "test")]
     assert [row["text"] for part in parts for row in part] == wanted
     assert (len(parts[1]), len(parts[2])) == sizes
     # Each of a text's rows has a summary of its own, and all of them are its references, in their order.

@@ -10,6 +10,7 @@ columns.py         which columns hold what
 reader.py          a part of a corpus, row by row, every row checked
 heads.py           what its first rows say of all of it
 cleaning.py        what is kept of a corpus, and the split into parts
+parts.py           those parts, and their files
 
 It never knows models or tokens.
 """

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from detox import files
+from detox import parsing
 from detox.errors import InputError
 
 PIECE = 1 << 18  # characters
@@ -71,7 +71,7 @@ class _Text:
         """The next value."""
         while True:
             try:
-                value, end = files.DECODER.raw_decode(self.read, self.at)
+                value, end = parsing.DECODER.raw_decode(self.read, self.at)
             except RecursionError:
                 self.fail("nested too deeply")
             except json.JSONDecodeError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from detox.errors import InputError, brief
 
 if TYPE_CHECKING:  # the command line reads texts without any params
-    from detox.params import Columns
+    from detox.params.sections import Columns
 
 DIALOGUE = "dialogue"
 IDS = ("id", "fname")

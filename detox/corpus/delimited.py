@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
-from detox import files
+from detox import parsing
 from detox.errors import InputError, brief
 
 SEPARATORS = ",;\t|"
@@ -34,7 +34,7 @@ def rows(
     number, blank = first[0], []
     try:
         columns = [name.strip() for name in next(reader)]
-        if again := files.twice(columns):
+        if again := parsing.twice(columns):
             raise InputError(f"{path}, line {number}: the header has {brief(again)} twice: rename one of them")
         check_columns(columns, f"{path}, line {number}", wanted, remedy)
         number = first[0] + reader.line_num

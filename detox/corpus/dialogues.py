@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detox import files
+from detox import parsing
 from detox.errors import InputError
 
 
@@ -21,7 +21,9 @@ class Dialogue:
 
 def load(path: Path) -> list[Dialogue]:
     """The dialogues of a prepared JSONL file. Raises InputError, with the line, for a row that is none."""
-    return [_dialogue(row, f"{path}, line {line}") for line, row in files.jsonl_rows(files.numbered_lines(path), path)]
+    return [
+        _dialogue(row, f"{path}, line {line}") for line, row in parsing.jsonl_rows(parsing.numbered_lines(path), path)
+    ]
 
 
 def _dialogue(row: Mapping[str, Any], where: str) -> Dialogue:

@@ -10,7 +10,7 @@ from detox import files
 from detox.corpus import columns, layout, reader, tables
 from detox.corpus.cleaning import Cleaner
 from detox.errors import InputError, InputErrors, brief, noted
-from detox.params import Prepare
+from detox.params.sections import Prepare
 
 ROWS = 10_000  # that are read of a part to estimate how many of its rows are kept
 CLUSTERS = 2  # that an interval needs at least: detox.evaluation.statistics

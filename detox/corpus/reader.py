@@ -14,7 +14,7 @@ from tqdm import tqdm
 from detox.corpus import columns, tables
 from detox.corpus.columns import Named
 from detox.errors import InputError, brief
-from detox.params import Columns
+from detox.params.sections import Columns
 
 
 def read_source(paths: Sequence[Path], names: Columns) -> Iterator[dict[str, Any]]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from detox import files
+from detox import parsing
 from detox.corpus import arrays, delimited
 from detox.errors import InputError
 
@@ -74,8 +74,8 @@ def _text_rows(kind: str | None, file: io.BufferedReader, path: Path, wanted: Co
     if kind == "json" and arrays.is_array(file):
         yield from arrays.rows(file, path)
         return
-    lines = files.decoded(file, path)
-    numbered = files.jsonl_rows(lines, path) if kind == "json" else delimited.rows(lines, path, wanted, remedy)
+    lines = parsing.decoded(file, path)
+    numbered = parsing.jsonl_rows(lines, path) if kind == "json" else delimited.rows(lines, path, wanted, remedy)
     for line, row in numbered:
         yield f"{path}, line {line}", row
 

@@ -1,8 +1,10 @@
 """Measures, statistics and claims: how good summaries are, and whether they have changed.
 
-metrics.py     ROUGE, toxicity and diversity of summaries; all measures together
+metrics.py     toxicity and diversity of summaries; all measures together
+rouge.py       ROUGE
 quality.py     soundness and faithfulness of one summary
 words.py       words in every script, for all of these
+modules.py     what the library evaluate asks of ROUGE and toxicity
 statistics.py  paired tests and intervals over clusters of dialogues
 comparison.py  slices, and the change in each
 claims.py      the headline claims, tested as a family

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from detox import params
 from detox.evaluation import statistics
 from detox.evaluation.metrics import Scores
 from detox.evaluation.statistics import LEVEL, Array
+from detox.params import sections
 
 SPLITS, SPLIT_RESAMPLES = 200, 999  # of the A/A check
 
@@ -16,7 +16,7 @@ def family(
     groups: Sequence[str],
     before: Scores,
     after: Scores,
-    settings: params.Evaluate,
+    settings: sections.Evaluate,
     seed: int,
 ) -> dict[str, dict[str, Any]]:
     """Each claim: its p, p adjusted for the whole family (Holm), and whether it holds at 5 %.

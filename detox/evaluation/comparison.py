@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from detox import files, params
+from detox import files, parsing
 from detox.corpus.dialogues import Dialogue
 from detox.errors import InputError
 from detox.evaluation import statistics
 from detox.evaluation.metrics import Scorer, Scores
 from detox.evaluation.quality import Facts, mentions_identity
+from detox.params import sections
 
 POLICIES = ("sft", "ppo")
 SCORERS = ("reward", "judge")
@@ -27,7 +28,7 @@ Slices = Mapping[str, NDArray[np.bool_]]
 
 def read_summaries(path: Path, test: Sequence[Dialogue]) -> list[dict[str, Any]]:
     """One row per test dialogue, in their order. Raises InputError if the file does not belong to these dialogues."""
-    rows = files.read_jsonl(path)
+    rows = parsing.read_jsonl(path)
     again = "run 'dvc repro summarize'"
     if [row.get("id") for row in rows] != [dialogue.id for dialogue in test]:
         raise InputError(f"{path} does not hold the {len(test)} test dialogues in their order: {again}")
@@ -44,7 +45,7 @@ def read_facts(path: Path, test: Sequence[Dialogue]) -> dict[str, Facts] | None:
     """
     if not path.is_file():
         return None
-    facts = {row.get("id"): row.get("facts") for row in files.read_jsonl(path)}
+    facts = {row.get("id"): row.get("facts") for row in parsing.read_jsonl(path)}
     lacking = [dialogue.id for dialogue in test if not _are_facts(facts.get(dialogue.id))]
     if lacking:
         raise InputError(
@@ -99,7 +100,7 @@ def compare_slice(
     mask: NDArray[np.bool_],
     groups: Sequence[str],
     scores: Mapping[str, Scores],
-    settings: params.Evaluate,
+    settings: sections.Evaluate,
     seed: int,
 ) -> dict[str, Any]:
     """Everything metrics/evaluate.json says of one slice."""

@@ -1,94 +1,48 @@
-"""Scores of summaries: toxicity, ROUGE, diversity; and with quality.py everything that is measured of one.
+"""Scores of summaries: toxicity, diversity; and with rouge.py and quality.py everything that is measured of one.
 
 Importing `evaluate` takes seconds, so only the modules of the stage evaluate import this one.
 """
 
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
-from typing import Self
+from typing import NamedTuple, Self
 
 import evaluate
 import numpy as np
-from datasets import Features, List, Value
-from nltk.stem.porter import PorterStemmer
+from datasets import Value
 from numpy.typing import NDArray
-from rouge_score import rouge_scorer, tokenizers
 
 from detox.corpus.dialogues import Dialogue
 from detox.errors import InputError
-from detox.evaluation import quality, words
-from detox.runtime import ranks
-
-ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+from detox.evaluation import modules, quality, words
+from detox.evaluation.rouge import Rouge
 
 Array = NDArray[np.float64]
 Scorer = Callable[[list[str]], Iterable[float]]  # texts → P(toxic) of each
-
-_PORTER = PorterStemmer()
-
-
-class _Terms(tokenizers.Tokenizer):
-    """The terms of a text in any script; of English words the stems, as rouge_score stems them."""
-
-    def __init__(self, english: bool):
-        self.english = english
-
-    def tokenize(self, text: str) -> list[str]:
-        return [_stem(term) if self.english else term for term in words.terms(text)]
-
-
-@cache  # stemming is most of ROUGE's time, and a corpus has few different words
-def _stem(term: str) -> str:
-    return str(_PORTER.stem(term)) if len(term) > 3 and term.isascii() else term
-
-
-@cache  # every third summary is the same before and after
-def _rouge(summary: str, references: tuple[str, ...], english: bool) -> dict[str, float]:
-    # Of single lines rougeLsum is rougeL, and as slow to compute.
-    several_lines = any("\n" in text for text in (summary, *references))
-    measures = ROUGE if several_lines else ROUGE[:-1]
-    scores = rouge_scorer.RougeScorer(measures, tokenizer=_Terms(english)).score_multi(references, summary)
-    return {name: scores[name if name in measures else "rougeL"].fmeasure for name in ROUGE}
-
-
-class Rouge(evaluate.Metric):
-    """ROUGE-1, -2, -L, -Lsum: F1 of words, a list per measure, the best over each example's references.
-
-    The maths is `rouge_score`'s (Lin 2004), and so are words of a–z and their stems; words.py has those of other
-    scripts, and no stems where the references are not English. rougeLsum takes lines for sentences, as everywhere.
-    """
-
-    def _info(self) -> evaluate.EvaluationModuleInfo:
-        texts = {"predictions": Value("string"), "references": List(Value("string"))}
-        return _info("ROUGE F1 of each summary, the best over its references.", texts)
-
-    def _compute(self, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, list[float]]:
-        _require_texts(predictions)
-        if not all(references):
-            raise InputError("ROUGE needs at least one reference summary for every summary")
-        pairs = list(zip(predictions, map(tuple, references), strict=True))
-        english = words.english(text for texts in references for text in texts)
-        scores = ranks.shared_out(lambda share: [_rouge(*pair, english) for pair in share], pairs)
-        return {name: [score[name] for score in scores] for name in ROUGE}
 
 
 class Toxicity(evaluate.Measurement):
     """P(toxic) of each text, by any scorer: `compute(predictions=texts, scorer=scorer)["toxicity"]`."""
 
     def _info(self) -> evaluate.EvaluationModuleInfo:
-        return _info("P(toxic) of each text according to a scorer.", {"predictions": Value("string")})
+        return modules.info("P(toxic) of each text according to a scorer.", {"predictions": Value("string")})
 
     def _compute(self, predictions: Sequence[str], scorer: Scorer) -> dict[str, list[float]]:
-        _require_texts(predictions)
+        modules.require_texts(predictions)
         scores = [float(score) for score in scorer(list(predictions))]
         if len(scores) != len(predictions):
             raise InputError(
                 f"the scorer gave {len(scores)} scores for {len(predictions)} texts: it must give one each"
             )
         return {"toxicity": scores}
+
+
+class Instruments(NamedTuple):
+    """What summaries are measured with: scorers of toxicity by name, and each dialogue's facts by its id, if known."""
+
+    scorers: Mapping[str, Scorer]
+    facts: Mapping[str, quality.Facts] | None
 
 
 @dataclass(frozen=True)
@@ -114,18 +68,11 @@ class Scores:
 
 
 def score(
-    dialogues: Sequence[Dialogue],
-    summaries: Sequence[str],
-    samples: Sequence[Sequence[str]],
-    scorers: Mapping[str, Scorer],
-    facts: Mapping[str, quality.Facts] | None,
+    dialogues: Sequence[Dialogue], summaries: Sequence[str], samples: Sequence[Sequence[str]], by: Instruments
 ) -> Scores:
-    """Scores of a policy's greedy summaries and samples (equally many per dialogue), in the dialogues' order.
-
-    facts are each dialogue's by its id, where the data knows them.
-    """
-    toxicity = {name: toxicity_of(samples, scorer) for name, scorer in scorers.items()}
-    return Scores(toxicity, measure(dialogues, summaries, facts), np.array(summaries, dtype=str))
+    """Scores of a policy's greedy summaries and samples (equally many per dialogue), in the dialogues' order."""
+    toxicity = {name: toxicity_of(samples, scorer) for name, scorer in by.scorers.items()}
+    return Scores(toxicity, measure(dialogues, summaries, by.facts), np.array(summaries, dtype=str))
 
 
 def measure(
@@ -133,7 +80,7 @@ def measure(
 ) -> dict[str, Array]:
     """Every measure of one summary of each dialogue [dialogue]: ROUGE, words and quality.py's."""
     references = [list(dialogue.references) for dialogue in dialogues]
-    measured = _run(Rouge, predictions=list(summaries), references=references)
+    measured = modules.computed(Rouge, predictions=list(summaries), references=references)
     pairs = list(zip(summaries, dialogues, strict=True))
     measured |= {
         "words": [len(words.words(summary)) for summary in summaries],
@@ -155,7 +102,7 @@ def measure(
 def toxicity_of(samples: Sequence[Sequence[str]], scorer: Scorer) -> Array:
     """P(toxic) of each sample [dialogue sample]; equal texts are scored once, and so get equal scores."""
     texts = sorted({text for row in samples for text in row})
-    scores = dict(zip(texts, _run(Toxicity, predictions=texts, scorer=scorer)["toxicity"], strict=True))
+    scores = dict(zip(texts, modules.computed(Toxicity, predictions=texts, scorer=scorer)["toxicity"], strict=True))
     return np.array([[scores[text] for text in row] for row in samples])
 
 
@@ -192,20 +139,3 @@ def distinct2(summaries: Iterable[str]) -> float:
     """Different word pairs / all word pairs of the summaries together (Li et al. 2016); 0 where there is no pair."""
     pairs = [pair for summary in summaries for pair in pairwise(words.chunks(summary))]
     return len(set(pairs)) / len(pairs) if pairs else 0.0
-
-
-def _info(description: str, features: dict[str, object]) -> evaluate.EvaluationModuleInfo:
-    return evaluate.EvaluationModuleInfo(
-        description=description, citation="", inputs_description="", features=Features(features)
-    )
-
-
-def _run(module: type[evaluate.EvaluationModule], **inputs: object) -> dict[str, list[float]]:
-    # `evaluate` makes a cache folder even where it keeps everything in memory: give it one that vanishes.
-    with tempfile.TemporaryDirectory() as folder:
-        return module(cache_dir=folder, keep_in_memory=True).compute(**inputs)
-
-
-def _require_texts(texts: Sequence[str]) -> None:
-    if not texts:
-        raise InputError("there are no summaries to score: give at least one")

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from detox import files, params
+from detox import parsing
 from detox.corpus.dialogues import Dialogue
 from detox.errors import InputError
 from detox.evaluation import claims, metrics, statistics
-from detox.evaluation.metrics import Scorer
-from detox.evaluation.quality import Facts, lead
+from detox.evaluation.metrics import Instruments
+from detox.evaluation.quality import lead
 from detox.evaluation.statistics import Array
+from detox.params import sections
 
 MEASURES = ("rougeL", "slots", "grounded", "words")
 
@@ -35,7 +36,7 @@ class Judged(NamedTuple):
 
 def read(folder: Path) -> dict[str, list[dict[str, Any]]]:
     """The rows of data/rivals by system, the same dialogues in each. Raises InputError if they are not."""
-    rows = {path.stem: files.read_jsonl(path) for path in sorted(folder.glob("*.jsonl"))}
+    rows = {path.stem: parsing.read_jsonl(path) for path in sorted(folder.glob("*.jsonl"))}
     ids = {name: [row.get("id") for row in system] for name, system in rows.items()}
     if "pool" not in rows or any(found != ids["pool"] for found in ids.values()):
         raise InputError(f"{folder} has not the same dialogues for every system: run 'dvc repro summarize_rivals'")
@@ -61,9 +62,8 @@ def compare(
     test: Sequence[Dialogue],
     rivals: Mapping[str, Sequence[Any]],
     policies: Mapping[str, Sequence[Any]],
-    scorers: Mapping[str, Scorer],
-    facts: Mapping[str, Facts] | None,
-    settings: params.Evaluate,
+    by: Instruments,
+    settings: sections.Evaluate,
     seed: int,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What metrics/rivals.json holds, and the A/A check of the pool."""
@@ -73,14 +73,14 @@ def compare(
         raise InputError("data/rivals has dialogues that are not of the test: run 'dvc repro summarize_rivals'")
     groups = [dialogue.group for dialogue in dialogues]
     texts = [row["samples"] for row in rivals["pool"]]
-    pool = {name: metrics.toxicity_of(texts, scorer) for name, scorer in scorers.items()}
+    pool = {name: metrics.toxicity_of(texts, scorer) for name, scorer in by.scorers.items()}
     systems = drawn(dialogues, rivals, policies)
     picked = best_of(texts, pool["reward"], settings.best_of)
-    best, ppo = (judge_samples(dialogues, samples, scorers, facts) for samples in (picked, systems["ppo"].samples))
+    best, ppo = (judge_samples(dialogues, samples, by) for samples in (picked, systems["ppo"].samples))
     sizes = {"dialogues": len(dialogues), "clusters": len(set(groups)), "best_of": settings.best_of}
     result = {
         **sizes,
-        "systems": table(dialogues, systems, scorers, facts),
+        "systems": table(dialogues, systems, by),
         "duel": duel(groups, best, ppo, settings.resamples, seed),
     }
     return result, claims.a_a(groups, pool, seed)
@@ -89,16 +89,15 @@ def compare(
 def table(
     dialogues: Sequence[Dialogue],
     systems: Mapping[str, Drawn],
-    scorers: Mapping[str, Scorer],
-    facts: Mapping[str, Facts] | None,
+    by: Instruments,
 ) -> dict[str, dict[str, float]]:
     """Of each system the mean toxicity of its samples by scorer, and the measures of its most probable summaries."""
     result = {}
     for name, system in systems.items():
         toxicity = {
-            scorer: float(metrics.toxicity_of(system.samples, score).mean()) for scorer, score in scorers.items()
+            scorer: float(metrics.toxicity_of(system.samples, score).mean()) for scorer, score in by.scorers.items()
         }
-        quality = metrics.measure(dialogues, system.summaries, facts)
+        quality = metrics.measure(dialogues, system.summaries, by.facts)
         result[name] = toxicity | {key: float(quality[key].mean()) for key in MEASURES if key in quality}
     return result
 
@@ -113,13 +112,12 @@ def best_of(pool: Sequence[Sequence[str]], reward: Array, n: int) -> list[list[s
 def judge_samples(
     dialogues: Sequence[Dialogue],
     samples: Sequence[Sequence[str]],
-    scorers: Mapping[str, Scorer],
-    facts: Mapping[str, Facts] | None,
+    by: Instruments,
 ) -> Judged:
     """Toxicity and measures of samples, averaged over those of each dialogue."""
-    columns = [metrics.measure(dialogues, column, facts) for column in zip(*samples, strict=True)]
+    columns = [metrics.measure(dialogues, column, by.facts) for column in zip(*samples, strict=True)]
     quality = {name: np.mean([column[name] for column in columns], axis=0) for name in MEASURES if name in columns[0]}
-    toxicity = {name: metrics.toxicity_of(samples, scorer).mean(axis=1) for name, scorer in scorers.items()}
+    toxicity = {name: metrics.toxicity_of(samples, scorer).mean(axis=1) for name, scorer in by.scorers.items()}
     return Judged(toxicity, quality)
 
 

@@ -14,11 +14,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import LogitsProcessor, NoBadWordsLogitsProcessor, PreTrainedTokenizerBase
 
-from detox import params
 from detox.corpus.dialogues import Dialogue
 from detox.generation import summaries, words
+from detox.generation.summaries import Writer
 from detox.model import adapters
 from detox.model.policy import POLICY, Policy
+from detox.params import sections
 
 SAMPLES = 5  # what a seed is for: beside trainer.py's and summaries.py's kinds
 
@@ -26,43 +27,33 @@ Weights = Mapping[str, Tensor]
 
 
 def draw(
-    policy: Policy,
-    tokenizer: PreTrainedTokenizerBase,
+    writer: Writer,
     dialogues: Sequence[Dialogue],
     systems: Iterable[tuple[str, Weights]],
-    p: params.Rivals,
-    summarize: params.Summarize,
+    p: sections.Rivals,
+    samples: int,
     seed: int,
-    max_prompt_tokens: int,
 ) -> dict[str, list[dict[str, object]]]:
-    """Lines of data/rivals/<system>.jsonl by system. The policy comes with the adapter before PPO, and loses it."""
+    """Lines of data/rivals/<system>.jsonl by system, so many samples of each but the pool.
+
+    The writer's policy comes with the adapter before PPO, and loses it.
+    """
     texts = [dialogue.text for dialogue in dialogues]
-    clean = word_filter(tokenizer, words.read(Path(p.bad_words)))
+    clean = word_filter(writer.tokenizer, words.read(Path(p.bad_words)))
     pool = summaries.keys(seed, SAMPLES, p.pool)
-    usual = [None, *pool[: summarize.samples]]
+    usual = [None, *pool[:samples]]
 
     def summarised(
         keys: Sequence[tuple[int, ...] | None], constraint: LogitsProcessor | None = None
     ) -> list[list[str]]:
-        batches = summaries.draw(
-            policy,
-            tokenizer,
-            texts,
-            keys,
-            constraint,
-            batch_size=summarize.batch_size,
-            max_prompt_tokens=max_prompt_tokens,
-            max_new_tokens=summarize.max_new_tokens,
-            done={},
-        )
-        return summaries.in_order(batches)
+        return summaries.in_order(summaries.draw(writer, texts, keys, {}, constraint))
 
     drawn = {
         "pool": rows(dialogues, summarised(pool), greedy=False),
         "filter": rows(dialogues, summarised(usual, clean), greedy=True),
     }
     for name, weights in systems:
-        put(policy, weights)
+        put(writer.policy, weights)
         drawn[name] = rows(dialogues, summarised(usual), greedy=True)
     return drawn
 

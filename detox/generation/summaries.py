@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from tqdm import tqdm
 from transformers import LogitsProcessor, PreTrainedTokenizerBase
@@ -15,18 +16,22 @@ from detox.runtime import memory, ranks
 SAMPLES, STRESS_SAMPLES = 3, 4  # what a seed is for: beside trainer.py's kinds
 
 
+class Writer(NamedTuple):
+    """Who writes summaries, how many at once, and how much is read and written for one."""
+
+    policy: Policy
+    tokenizer: PreTrainedTokenizerBase
+    batch_size: int
+    max_prompt_tokens: int
+    max_new_tokens: int
+
+
 def draw(
-    policy: Policy,
-    tokenizer: PreTrainedTokenizerBase,
+    writer: Writer,
     dialogues: Sequence[str],
     keys: Sequence[tuple[int, ...] | None],
-    constraint: LogitsProcessor | None = None,
-    /,
-    *,
-    batch_size: int,
-    max_prompt_tokens: int,
-    max_new_tokens: int,
     done: Mapping[int, list[str]],
+    constraint: LogitsProcessor | None = None,
 ) -> Iterator[dict[int, list[str]]]:
     """One summary of each dialogue for each key: of dialogue i a sample that depends on (key, i) alone.
 
@@ -39,12 +44,12 @@ def draw(
     def summarised(rows: list[int]) -> dict[int, list[str]]:
         texts = [prompts.prompt(dialogues[row]) for row in rows]
         seeds = [None if key is None else seed_of(*key, row) for row in rows for key in keys]
-        encoded = prompts.encode(tokenizer, texts, max_prompt_tokens, policy.device)
-        sample = policy.sample(*encoded, seeds, max_new_tokens, constraint)
-        decoded = prompts.decode(tokenizer, sample.ids, sample.mask)
+        encoded = prompts.encode(writer.tokenizer, texts, writer.max_prompt_tokens, writer.policy.device)
+        sample = writer.policy.sample(*encoded, seeds, writer.max_new_tokens, constraint)
+        decoded = prompts.decode(writer.tokenizer, sample.ids, sample.mask)
         return {row: decoded[place * len(keys) : (place + 1) * len(keys)] for place, row in enumerate(rows)}
 
-    batches = by_length(dialogues, max(1, batch_size // len(keys)), f"{len(keys)} summaries each")
+    batches = by_length(dialogues, max(1, writer.batch_size // len(keys)), f"{len(keys)} summaries each")
     shares = (ranks.dealt(rows) for rows in batches if rows[0] not in done)
     each = f"{len(keys)} summaries of one dialogue: lower summarize.max_new_tokens or model.max_prompt_tokens"
     for drawn in memory.in_parts(summarised, shares, each):

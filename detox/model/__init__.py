@@ -2,9 +2,13 @@
 
 prompts.py        dialogue → prompt → padded tokens, and back
 pretrained.py     models and tokenizers from their folders, checked
+configurations.py what their configurations may say
+weights.py        what their weights' files hold, against what is described
+library.py        what the libraries raise and print, as one line
 linear.py         products with frozen weights
 attention.py      attention over keys that several rows share
 bases.py          the base as policies use it: both of the above
+lora.py           what an adapter's configuration may say
 adapters.py       LoRA adapters on disk, checked, and merged for a while
 distributions.py  log-probability, entropy and KL of next-token distributions
 sampling.py       drawing tokens, step by step

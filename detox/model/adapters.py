@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
 
 from detox.errors import InputError
-from detox.model import bases, lora, pretrained
-from detox.params import Tuning
+from detox.model import bases, library, lora, pretrained
+from detox.params.sections import Tuning
 from detox.sources import local
 
 CONFIG, WEIGHTS, LEGACY = lora.CONFIG, local.ADAPTER, "adapter_model.bin"
@@ -72,7 +72,7 @@ def _fitting(config: LoraConfig, base: Path, where: str, remedy: str) -> Shapes:
     try:
         return shapes(config, skeleton)
     except Exception as error:  # whatever a damaged or hostile configuration makes of it
-        reason = pretrained.first_sentence(error)
+        reason = library.first_sentence(error)
         raise InputError(f"{where} does not fit the base {base}: {reason}: {remedy}") from error
 
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
 
-from detox import params
 from detox.model import labels, linear, pretrained
+from detox.params import sections
 from detox.runtime.devices import CPU
 from detox.sources import local
 
@@ -31,7 +31,7 @@ class Classifier:
     says nothing, they do.
     """
 
-    def __init__(self, p: params.Classifier, device: torch.device = CPU):
+    def __init__(self, p: sections.Classifier, device: torch.device = CPU):
         """Loads model and tokenizer, the model onto this device.
 
         Raises InputError if they are missing, are no such classifier, lack the label.

@@ -21,7 +21,7 @@ from transformers.models.auto.modeling_auto import (
 from transformers.models.auto.tokenization_auto import tokenizer_class_from_name
 from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
-from detox import files
+from detox import parsing
 from detox.errors import InputError, brief
 
 Tree = dict[str, Any]
@@ -54,7 +54,7 @@ def read(path: Path, remedy: str) -> Tree:
     """The JSON object of a configuration. Raises InputError, which ends in the remedy, if it is damaged or too long."""
     if (size := path.stat().st_size) > LONGEST:
         raise InputError(f"{path} has {size} bytes, more than the {LONGEST} of a configuration: {remedy}")
-    return files.read_json(path, remedy)
+    return parsing.read_json(path, remedy)
 
 
 def model(tree: Tree, path: Path) -> Tree:

@@ -2,13 +2,11 @@
 
 Both start from the same supervised adapter, so that KL(policy ‖ reference) is 0 before the first update. Switching the
 adapter off instead, as TRL's PPO did, compares with a model that cannot summarise.
-
 TRL 1.12 is the last release with a value head for encoder–decoders; this is the only module that imports it.
 
 The base may be in bfloat16; LoRA, both heads and all behind them are in float32 all the same. Rounded to bfloat16, a
 token's log-probability depends by some hundredths on what is computed beside it, so that only the same pass over the
 same prompt alone gives it again.
-
 The decoder reads the response shifted right, so position t of its output belongs to token t of the response.
 Axes: `batch`, `prompt`, `response` (padded on the right), `vocab`. No dropout: the model stays in eval mode.
 """
@@ -75,10 +73,7 @@ class Policy(nn.Module):
         return self.dtype == torch.float32
 
     def merged(self, half: nn.Module) -> AbstractContextManager[None]:
-        """Within the block the adapter is part of this half of the base, whose own weights are put aside meanwhile.
-
-        Not in bfloat16, in which much of it would be lost.
-        """
+        """Within the block the adapter is part of this half of the base; not in bfloat16, where much would be lost."""
         return adapters.merged(half) if self.exact else nullcontext()
 
     @property
@@ -94,8 +89,7 @@ class Policy(nn.Module):
     def interpolate(self, scale: float) -> None:
         """Moves every LoRA weight to a share of its way: reference + scale · (policy − reference).
 
-        What training has learnt is left in the same proportion, while what its noise has broken shrinks with the square
-        of the scale ("linear interpolation towards initialisation", Ramé et al. 2024, arXiv 2406.16768).
+        What its noise has broken shrinks with the square of the scale (Ramé et al. 2024, arXiv 2406.16768).
         """
         weights = dict(self.language_model.named_parameters())
         for name, weight in weights.items():
@@ -103,7 +97,6 @@ class Policy(nn.Module):
                 weight.lerp_(weights[name.replace(f".{POLICY}.", f".{REFERENCE}.")], 1 - scale)
 
     def value_head_parameters(self) -> list[nn.Parameter]:
-        """Weight and bias of the value head."""
         return list(self.model.v_head.parameters())
 
     @contextmanager
@@ -153,7 +146,8 @@ class Policy(nn.Module):
         encoding, through which the gradients of all of them flow.
         """
         with self._head_reads(response_mask) as states:
-            hidden, attention_mask = self._encode(prompt_ids, prompt_mask)
+            attention_mask = prompt_mask.long()
+            hidden = self.language_model.get_encoder()(input_ids=prompt_ids, attention_mask=attention_mask)[0]
             logits, _, values = self.model(
                 encoder_outputs=BaseModelOutput(hidden),
                 attention_mask=attention_mask,
@@ -168,13 +162,9 @@ class Policy(nn.Module):
         """What the head makes of states that it has read before: `[… width]` → `[… vocab]`."""
         return self.language_model.get_output_embeddings()(states)
 
-    def save_adapter(self, folder: Path) -> None:
-        """adapter_config.json and adapter_model.safetensors of the policy: what PeftModel.from_pretrained reads."""
-        adapters.save(self.language_model, POLICY, self.adapter, folder)
-
     def save(self, folder: Path) -> None:
-        """The adapter, and beside it value_head.safetensors."""
-        self.save_adapter(folder)
+        """The adapter's two files, which PeftModel.from_pretrained reads, and beside them value_head.safetensors."""
+        adapters.save(self.language_model, POLICY, self.adapter, folder)
         head = self.model.v_head.summary
         tensors = {"weight": head.weight.detach(), "bias": head.bias.detach()}
         (folder / "value_head.safetensors").write_bytes(as_bytes(tensors))
@@ -203,11 +193,6 @@ class Policy(nn.Module):
             yield states
         finally:
             hook.remove()
-
-    def _encode(self, prompt_ids: Tensor, prompt_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """What the decoder reads of the prompts, and its mask: one row each, however many responses there are."""
-        mask = prompt_mask.long()
-        return self.language_model.get_encoder()(input_ids=prompt_ids, attention_mask=mask).last_hidden_state, mask
 
     def _shifted(self, ids: Tensor) -> Tensor:
         """What the decoder reads to predict `ids`: the start token, then all but the last."""

@@ -6,9 +6,7 @@ a model is made of its cleaned configuration and its weights, a tokenizer of cle
 """
 
 import json
-import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,10 +16,10 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerBase
 from transformers.tokenization_utils_tokenizers import TokenizersBackend
-from transformers.utils import logging
 
 from detox.errors import InputError
-from detox.model import configurations, weights
+from detox.model import configurations, library, weights
+from detox.model.library import AGAIN
 from detox.sources.local import VOCABULARIES
 
 CONFIG = "config.json"
@@ -33,8 +31,7 @@ CLEANED = {
 }
 # Texts that every tokenizer must read, with characters that are in hardly any vocabulary.
 TRIALS = ("", "\n", "Ann said:\t'It is 5 €, is it not?'\n\n#Person2#: Ꙭ 你好 ☃ 🦆 e\u0301 \U000e0001", "hm " * 1000)
-AGAIN, WHOLE = "get it again from its source", "get the whole model that its config.json describes"
-REASON = 240  # characters of what the library says
+WHOLE = "get the whole model that its config.json describes"
 
 
 def config(folder: Path) -> PreTrainedConfig:
@@ -42,7 +39,7 @@ def config(folder: Path) -> PreTrainedConfig:
     path = folder / CONFIG
     if not path.is_file():
         raise InputError(f"{path} does not exist: check the source's path in params.yaml")
-    with _one_line(path):
+    with library.one_line(path):
         described = configurations.model(configurations.read(path, AGAIN), path)
         return AutoConfig.for_model(**described)
 
@@ -56,7 +53,7 @@ def skeleton(kind: Any, folder: Path) -> Any:
 
 
 def _skeleton(kind: Any, folder: Path, described: PreTrainedConfig, held: weights.Weights) -> Any:
-    with _one_line(folder / CONFIG), weights.bound(held), torch.device("meta"):
+    with library.one_line(folder / CONFIG), weights.bound(held), torch.device("meta"):
         return kind.from_config(described, trust_remote_code=False)
 
 
@@ -84,7 +81,7 @@ def check(kind: Any, folder: Path) -> Any:
 def _loaded(kind: Any, folder: Path, **options: Any) -> tuple[Any, dict[str, str]]:
     """The model, and what is wrong with which weight by what the library says."""
     described = options.pop("config", None) or config(folder)
-    with _one_line(folder), weights.opened(folder, AGAIN) as held:
+    with library.one_line(folder), weights.opened(folder, AGAIN) as held:
         skeleton = _skeleton(kind, folder, described, held)
         _refuse(folder, weights.misshapen(held, skeleton))  # of two tied tables the library would say something else
         loaded, info = type(skeleton).from_pretrained(
@@ -116,7 +113,7 @@ def tokenizer(folder: Path, *needed: str) -> PreTrainedTokenizerBase:
     if not any((folder / name).is_file() for name in VOCABULARIES):
         raise InputError(f"{folder} has no tokenizer (none of {', '.join(VOCABULARIES)}): put the model's own there")
     described = config(folder)
-    with _one_line(folder), _cleaned(folder) as copy, _no_panic():
+    with library.one_line(folder), _cleaned(folder) as copy, library.no_panic():
         loaded = AutoTokenizer.from_pretrained(copy, config=described, trust_remote_code=False)
         _check_reads(loaded, copy)
     loaded.name_or_path = str(folder)
@@ -165,47 +162,3 @@ def _check_belongs(loaded: Any, described: PreTrainedConfig, folder: Path, neede
     if "eos" in needed and loaded.eos_token_id != described.eos_token_id:
         ends = f"{loaded.eos_token_id}, the model with {described.eos_token_id}"
         raise InputError(f"{folder}: the tokenizer ends a text with token {ends}: put the model's own there")
-
-
-def first_sentence(error: Exception) -> str:
-    """What a library says of an error, without its advice on how to program."""
-    return " ".join(str(error).split()).partition(". ")[0].rstrip(".")[:REASON] or type(error).__name__
-
-
-@contextmanager
-def _one_line(path: Path) -> Iterator[None]:
-    """Within the block the library is silent; what it raises is an InputError that names the path."""
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:  # whatever a damaged or hostile file makes of it
-        raise InputError(f"{path} cannot be read ({first_sentence(error)}): {AGAIN}") from error
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
-
-
-@contextmanager
-def _no_panic() -> Iterator[None]:
-    """Within the block a panic of tokenizers, which is in Rust, is a ValueError, and nothing it says is printed."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with open(os.devnull, "wb") as nowhere:
-        kept = [(stream, os.dup(stream)) for stream in (1, 2)]
-        for stream, _ in kept:
-            os.dup2(nowhere.fileno(), stream)
-        try:
-            yield
-        except BaseException as error:
-            if type(error).__name__ == "PanicException":  # which no module exports
-                raise ValueError(str(error)) from error
-            raise
-        finally:
-            for stream, copy in kept:
-                os.dup2(copy, stream)
-                os.close(copy)

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 from torch.nn.modules import module as registration
 
-from detox import files
+from detox import parsing
 from detox.errors import InputError
 from detox.sources import local
 
@@ -49,7 +49,7 @@ def _safetensors(folder: Path, remedy: str) -> list[Path]:
         return [whole]
     if not (index := folder / INDEX).is_file():
         return []
-    parts = files.read_json(index, remedy).get("weight_map")
+    parts = parsing.read_json(index, remedy).get("weight_map")
     if not isinstance(parts, dict) or not parts or not all(map(_beside, parts.values())):
         raise InputError(f"{index}: weight_map does not name files beside it: {remedy}")
     return [folder / name for name in sorted(set(parts.values()))]

@@ -1,6 +1,6 @@
 """Profiles: complete settings, as overlays on params.yaml that leave its comments and its order alone.
 
-`python -m detox.profiles NAME`, or `make profile P=NAME`, writes profiles/NAME.yaml into params.yaml.
+`python -m detox.params.profiles NAME`, or `make profile P=NAME`, writes profiles/NAME.yaml into params.yaml.
 """
 
 import argparse
@@ -12,9 +12,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from detox import files, params
+from detox import files
 from detox.errors import InputError
-from detox.params import PARAMS
+from detox.params import reading
+from detox.params.reading import PARAMS
 
 PROFILES = Path("profiles")
 
@@ -49,7 +50,7 @@ def merge(tree: MutableMapping[str, Any], overlay: Mapping[str, Any], where: str
 
 def read(path: Path) -> Any:
     """A YAML file with its comments. Raises InputError if it is missing or no mapping in YAML."""
-    return params.read(path, YAML())
+    return reading.read(path, YAML())
 
 
 def write(path: Path, tree: Any) -> None:
@@ -65,7 +66,7 @@ def write(path: Path, tree: Any) -> None:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser("python -m detox.profiles", description="Write a profile into params.yaml.")
+    parser = argparse.ArgumentParser("python -m detox.params.profiles", description="Write a profile into params.yaml.")
     parser.add_argument("name", help="a file of profiles/ without .yaml")
     try:
         apply(parser.parse_args().name)

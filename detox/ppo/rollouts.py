@@ -8,11 +8,11 @@ from safetensors.torch import load, save
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from detox import params
 from detox.model import distributions, prompts
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
 from detox.model.sampling import Sample
+from detox.params import sections
 from detox.runtime import ranks
 
 
@@ -84,7 +84,7 @@ def score(margins: Tensor, truncated: Tensor, score_clip: float, missing_eos_pen
     return margins.clamp(-score_clip, score_clip) - missing_eos_penalty * truncated
 
 
-def collect(models: Models, dialogues: Sequence[str], seeds: Sequence[int], p: params.Ppo) -> Rollout:
+def collect(models: Models, dialogues: Sequence[str], seeds: Sequence[int], p: sections.Ppo) -> Rollout:
     """One episode per seed, the first k of the first dialogue: sample, score, and compare with the reference."""
     policy, tokenizer = models.policy, models.tokenizer
     texts = [prompts.prompt(dialogue) for dialogue in dialogues]

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from detox import params
 from detox.errors import InputError
 from detox.model import distributions
 from detox.model.policy import Policy
 from detox.model.sampling import seed_of
+from detox.params import sections
 from detox.ppo import divergence, losses
 from detox.ppo.baseline import expected_return
 from detox.ppo.rollouts import Models, Rollout, collect, united
@@ -57,7 +57,7 @@ def batches(count: int, size: int, seed: int) -> Iterator[list[int]]:
 
 
 def train(
-    models: Models, dialogues: Sequence[str], p: params.Ppo, seed: int, state: TrainState | None = None
+    models: Models, dialogues: Sequence[str], p: sections.Ppo, seed: int, state: TrainState | None = None
 ) -> Iterator[StepStats]:
     """Trains the policy in place to `p.steps` steps, from the first or from where `state` stands, which it moves on.
 
@@ -88,7 +88,7 @@ def train(
         yield row
 
 
-def estimate(rollout: Rollout, rewards: Tensor, p: params.Ppo, kl_coef: float) -> tuple[Tensor, Tensor, Targets]:
+def estimate(rollout: Rollout, rewards: Tensor, p: sections.Ppo, kl_coef: float) -> tuple[Tensor, Tensor, Targets]:
     """Returns, what was expected of them (the baseline, and what the value head adds), and the update's targets."""
     mask = rollout.response_mask
     returns, _ = losses.gae(rewards, torch.zeros_like(rewards), mask, p.gamma, lam=1.0)
@@ -102,7 +102,7 @@ def estimate(rollout: Rollout, rewards: Tensor, p: params.Ppo, kl_coef: float) -
     return returns, values, Targets(losses.whiten(advantages, mask), aims - baseline, price)
 
 
-def check_ranks(p: params.Ppo) -> None:
+def check_ranks(p: sections.Ppo) -> None:
     """Raises InputError unless every rank has a prompt of a rollout."""
     prompts = p.batch_size // p.samples_per_prompt
     if ranks.size() > prompts:
@@ -122,7 +122,7 @@ def update(
     optimizer: torch.optim.Optimizer,
     rollout: Rollout,
     targets: Targets,
-    p: params.Ppo,
+    p: sections.Ppo,
     key: tuple[int, ...],
 ) -> UpdateStats:
     """`p.epochs` passes over the rollout in random mini-batches, one optimiser step each.
@@ -150,7 +150,7 @@ def update(
     return stats.united()
 
 
-def loss_sum(policy: Policy, rollout: Rollout, targets: Targets, p: params.Ppo, stats: UpdateStats) -> Tensor:
+def loss_sum(policy: Policy, rollout: Rollout, targets: Targets, p: sections.Ppo, stats: UpdateStats) -> Tensor:
     """Policy loss + kl_price · KL + value_coef · value loss, summed over valid tokens; adds to `stats`."""
     mask, old_logprobs = rollout.response_mask, rollout.logprobs
     now = policy.evaluate(rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids, mask)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from detox import profiles
 from detox.errors import InputError
-from detox.params import PARAMS
+from detox.params import profiles
+from detox.params.reading import PARAMS
 
 Row = Mapping[str, Any]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from detox import files
+from detox import parsing
 from detox.errors import InputError
 from detox.reporting import tables
 
@@ -21,7 +21,7 @@ def evaluation(revision: str) -> dict[str, Any]:
     Raises InputError if there is no such revision, or no such file in it.
     """
     if revision == WORKSPACE:
-        return files.read_metrics(EVALUATION)
+        return parsing.read_metrics(EVALUATION)
     # Here and not at the top, because it takes a second.
     import dvc.api
     from dvc.exceptions import DvcException

@@ -20,8 +20,9 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from detox import files, params
+from detox import files
 from detox.errors import InputError, brief
+from detox.params import reading
 from detox.runtime import processes, ranks
 from detox.sources import local
 
@@ -110,7 +111,7 @@ def ingredients(settings: Sequence[Any], inputs: Sequence[Path]) -> dict[str, st
     loaded = {Path(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
     code = {path for path in loaded if any(path.is_relative_to(PROJECT / folder) for folder in CODE)}
     named = {path.relative_to(PROJECT).as_posix(): path for path in sorted(code)} | {str(path): path for path in inputs}
-    told = {str(params.PARAMS): sha256(repr([each for each in settings if not isinstance(each, str)]).encode())}
+    told = {str(reading.PARAMS): sha256(repr([each for each in settings if not isinstance(each, str)]).encode())}
     return told | {name: version(name) for name in LIBRARIES} | {name: local.digest(named[name]) for name in named}
 
 

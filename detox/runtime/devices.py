@@ -6,8 +6,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from detox import params
 from detox.errors import InputError
+from detox.params import reading, sections
 
 CPU = torch.device("cpu")
 KINDS = ("cuda", "mps", "cpu")  # best first
@@ -18,12 +18,12 @@ def kind() -> str:
 
     Raises InputError where torch finds no such device.
     """
-    wanted = params.load(params.Compute).device
+    wanted = reading.load(sections.Compute).device
     there = dict(zip(KINDS, (torch.cuda.is_available(), torch.backends.mps.is_available(), True), strict=True))
     found = next(name for name in KINDS if there[name]) if wanted == "auto" else wanted
     if not there[found]:
         raise InputError(
-            f"{params.PARAMS}: compute.device is {found}, but torch {torch.__version__} finds no such GPU: set it to "
+            f"{reading.PARAMS}: compute.device is {found}, but torch {torch.__version__} finds no such GPU: set it to "
             "auto or cpu, or install a torch for this machine's GPU"
         )
     return found

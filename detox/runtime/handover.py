@@ -13,8 +13,8 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from detox import params
 from detox.errors import InputError
+from detox.params import reading, sections
 from detox.runtime import processes
 
 Main = Callable[[], None]
@@ -33,7 +33,7 @@ def in_ranks(stage: str, main: Main) -> None:
     """Runs `main` in as many processes as params.yaml says, or as who has started this one says."""
     if "RANK" in os.environ:
         (alone if os.environ["RANK"] == "0" else follow)(stage, lambda: join(main))
-    elif (p := params.load(params.Compute)).processes * p.machines == 1:
+    elif (p := reading.load(sections.Compute)).processes * p.machines == 1:
         alone(stage, main)
     else:
         launch(f"stages.{stage}", [], p.processes, p.machines)
@@ -106,7 +106,7 @@ def meeting(machines: int) -> list[str]:
     told = [f"--{option}={os.environ[name]}" for option, name in MEETING.items() if name in os.environ]
     if len(told) < len(MEETING) and not Path(default_config_file).exists():
         raise InputError(
-            f"{params.PARAMS}: compute.machines is {machines}, but nothing says which of them this is and where all "
+            f"{reading.PARAMS}: compute.machines is {machines}, but nothing says which of them this is and where all "
             f"meet: set {', '.join(MEETING.values())}, or run `accelerate config` on each machine"
         )
     return [*told, "--rdzv_conf=timeout=3600"]  # seconds in which the others are to come

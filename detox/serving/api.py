@@ -13,10 +13,10 @@ from typing import Any, cast
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from detox import params
 from detox.errors import InputError
 from detox.model import adapters, bases, linear, prompts, sampling
 from detox.model.classifier import Classifier
+from detox.params import reading, sections
 from detox.serving.inputs import AT_ONCE
 from detox.sources import local
 
@@ -47,7 +47,7 @@ class Scorer:
     """The judge and the reward of params.yaml, ready to use."""
 
     def __init__(self) -> None:
-        self.classifiers = {name: Classifier(params.load(params.Classifier, section=name)) for name in SCORERS}
+        self.classifiers = {name: Classifier(reading.load(sections.Classifier, section=name)) for name in SCORERS}
 
     def __call__(self, texts: Sequence[str]) -> list[Toxicity]:
         """P(toxic) of each text by each of the two."""
@@ -105,15 +105,15 @@ def greedy(
     return prompts.decode(tokenizer, sample.ids, sample.mask)
 
 
-def base_model() -> tuple[Path, params.Model]:
+def base_model() -> tuple[Path, sections.Model]:
     """The base model of params.yaml, and what that says of it."""
-    p = params.load(params.Model)
+    p = reading.load(sections.Model)
     return local.path(p.source), p
 
 
-def limits(p: params.Model) -> tuple[int, int]:
+def limits(p: sections.Model) -> tuple[int, int]:
     """How many tokens the base reads, and how many it writes."""
-    return p.max_prompt_tokens, params.load(params.Summarize).max_new_tokens
+    return p.max_prompt_tokens, reading.load(sections.Summarize).max_new_tokens
 
 
 def made(folders: Mapping[str, Path]) -> Mapping[str, Path]:

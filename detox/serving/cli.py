@@ -3,29 +3,24 @@
 A command imports what it needs when it runs, so that help and completion answer at once.
 """
 
-import json
 import os
 import signal
 import sys
-import textwrap
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from enum import StrEnum
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from detox.errors import InputError
 from detox.runtime import processes
+from detox.serving import printing
+from detox.serving.printing import Format, Row
 
 if TYPE_CHECKING:
     from detox.serving.inputs import Text
-
-WIDTH = 100  # of a summary's lines in text
-
-Row = dict[str, Any]
 
 app = typer.Typer(
     help="Dialogue summaries, less toxic: use what the pipeline in this folder has trained.",
@@ -36,14 +31,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-
-class Format(StrEnum):
-    """How answers are printed."""
-
-    text = "text"
-    json = "json"
-    jsonl = "jsonl"
 
 
 Source = Annotated[
@@ -99,7 +86,7 @@ def summarize(
 
     answers = _answers(inputs.read(file, "dialogue", inputs.paragraphs), load)
     rows = (_noticed(text, {"id": text.id, **answer}) for text, answer in answers)
-    _print(rows, output, _summary if after_only else _summaries)
+    printing.printed(rows, output, printing.after if after_only else printing.both)
 
 
 @app.command()
@@ -124,7 +111,7 @@ def score(file: Source, output: Output = Format.text) -> None:
 
     answers = _answers(inputs.read(file, "summary", inputs.single), load)
     rows = ({"id": text.id, "text": text.text, **answer} for text, answer in answers)
-    _print(rows, output, lambda row: f"{_toxicity(row)}  {_line(row['text'])}")
+    printing.printed(rows, output, lambda row: f"{printing.toxicity(row)}  {printing.line(row['text'])}")
 
 
 @app.command()
@@ -187,35 +174,6 @@ def _noticed(text: "Text", row: Row) -> Row:
     if row["truncated"]:
         print(f"warning: {text.where}: longer than the model reads: the end was left out", file=sys.stderr)
     return row
-
-
-def _print(rows: Iterable[Row], output: Format, as_text: Callable[[Row], str]) -> None:
-    if output is Format.json:
-        print(json.dumps(list(rows), ensure_ascii=False, indent=2))
-        return
-    for row in rows:
-        print(as_text(row) if output is Format.text else json.dumps(row, ensure_ascii=False), flush=True)
-
-
-def _summaries(row: Row) -> str:
-    sides = [f"  {side:6}  {_toxicity(row[side])}\n{_filled(row[side]['summary'])}" for side in ("before", "after")]
-    return "\n".join([str(row["id"]), *sides])
-
-
-def _filled(text: str) -> str:
-    return textwrap.fill(text or "(empty)", WIDTH, initial_indent="    ", subsequent_indent="    ")
-
-
-def _summary(row: Row) -> str:
-    return _line(row["after"]["summary"])
-
-
-def _toxicity(row: Row) -> str:
-    return "  ".join(f"{name} {row[name]:.4f}" for name in ("judge", "reward"))
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def run() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from queue import Queue
 from typing import Any, NamedTuple, TypeVar
 
-from detox import files
+from detox import parsing
 from detox.corpus import columns, delimited, tables
 from detox.errors import InputError
 
@@ -103,7 +103,7 @@ def with_first(rows: Iterator[T]) -> Iterator[T]:
 def _rows(source: str, path: Path, column: str, split: Callable[[Lines], Lines]) -> tables.Rows:
     if source != STDIN and tables.kind(path):
         return tables.rows(path, (column, "text"), RENAME)
-    lines, (number, first) = _peeked(_stdin(path) if source == STDIN else files.numbered_lines(path))
+    lines, (number, first) = _peeked(_stdin(path) if source == STDIN else parsing.numbered_lines(path))
     return ((f"{path}, line {line}", row) for line, row in _told(lines, number, first, path, column, split))
 
 
@@ -116,7 +116,7 @@ def _told(
             f"{path} is a JSON array: name the file .json, or write an object a line, as `jq -c '.[]'` does"
         )
     if first.startswith("{"):
-        return files.jsonl_rows(lines, path)
+        return parsing.jsonl_rows(lines, path)
     fields = first.split(delimited.separator(first, (column, "text")))
     names = {field.strip('" ').casefold() for field in fields}
     if {column, "text"} & names:
@@ -133,7 +133,7 @@ def _stdin(path: Path) -> Lines:
     # A file object of its own: Python, when it ends, would wait for a thread that still reads from sys.stdin.
     try:
         with open(0, "rb", closefd=False) as file:
-            yield from files.decoded(file, path)
+            yield from parsing.decoded(file, path)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): give a file or a pipe") from error
 

@@ -15,7 +15,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.file_download import http_get
 
 from detox.errors import InputError
-from detox.params import Source
+from detox.params.origins import Source
 from detox.sources import local, repositories
 from detox.sources.repositories import ADAPTER, CARD, DATA_SET, TEXT, WANTED, reached, wanted
 

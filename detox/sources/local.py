@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detox.errors import InputError, brief
-from detox.params import Source
+from detox.params.origins import Source
 
 if TYPE_CHECKING:
     from torch import Tensor

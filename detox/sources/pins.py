@@ -10,9 +10,10 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
-from detox import params, profiles
 from detox.errors import InputError
-from detox.params import PARAMS, Source
+from detox.params import origins, profiles
+from detox.params.origins import Source
+from detox.params.reading import PARAMS
 from detox.sources import local
 
 Pin = tuple[str, str]  # key and value
@@ -23,7 +24,7 @@ def pin() -> dict[str, Pin]:
 
     Raises InputError, having written nothing, if one of them cannot be pinned.
     """
-    found = {section: pin_of(source) for section, source in params.sources().items()}
+    found = {section: pin_of(source) for section, source in origins.sources().items()}
     pins = {section: new for section, new in found.items() if new is not None}
     tree = profiles.read(PARAMS)
     for path in (*sorted(profiles.PROFILES.glob("*.yaml")), PARAMS):

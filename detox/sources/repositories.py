@@ -17,7 +17,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.hf_api import RepoFile
 
 from detox.errors import InputError, InputErrors, noted
-from detox.params import Source
+from detox.params.origins import Source
 from detox.sources import local
 
 TEXT = ("*.jsonl", "*.ndjson", "*.csv", "*.tsv")

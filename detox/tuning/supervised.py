@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from peft import PeftModel, get_peft_model
@@ -24,10 +24,10 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from detox import files
 from detox.corpus.dialogues import Dialogue
-from detox.evaluation import metrics
+from detox.evaluation.rouge import Rouge
 from detox.model import adapters, bases, lora, prompts
 from detox.model.sampling import seed_of
-from detox.params import Tuning
+from detox.params.sections import Tuning
 from detox.runtime import checkpoints, devices
 
 PARTS = (adapters.CONFIG, adapters.WEIGHTS, OPTIMIZER_NAME, SCHEDULER_NAME, "rng_state.pth")  # of a checkpoint
@@ -36,22 +36,24 @@ EVALUATIONS = 5  # looks at the dev part, and checkpoints to resume from, in a p
 Example = dict[str, list[int]]
 
 
-def fingerprint(base: Path, prepared: Path, p: Tuning, max_prompt_tokens: int, seed: int, device: torch.device) -> str:
-    """What the tuned adapter depends on, as a name for the folder in which an interrupted run is kept."""
-    inputs = [base, prepared / "train.jsonl", prepared / "dev.jsonl"]
-    return checkpoints.fingerprint([p, max_prompt_tokens, seed, devices.name(device)], inputs)
+class Plan(NamedTuple):
+    """What an adapter is made on, and how."""
+
+    base: Path
+    tuning: Tuning
+    max_prompt_tokens: int
+    seed: int
+    device: torch.device
+
+    def fingerprint(self, prepared: Path) -> str:
+        """What the tuned adapter depends on, as a name for the folder in which an interrupted run is kept."""
+        inputs = [self.base, prepared / "train.jsonl", prepared / "dev.jsonl"]
+        settings = [self.tuning, self.max_prompt_tokens, self.seed, devices.name(self.device)]
+        return checkpoints.fingerprint(settings, inputs)
 
 
 def tune(
-    base: Path,
-    train: Sequence[Dialogue],
-    dev: Sequence[Dialogue],
-    p: Tuning,
-    max_prompt_tokens: int,
-    seed: int,
-    device: torch.device,
-    unfinished: Path,
-    folder: Path,
+    plan: Plan, train: Sequence[Dialogue], dev: Sequence[Dialogue], unfinished: Path, folder: Path
 ) -> dict[str, Any]:
     """Tunes a LoRA adapter, writes it into `folder`, and returns how it went: steps, losses in nats a token, ROUGE.
 
@@ -59,15 +61,15 @@ def tune(
     training ends when that has not fallen for `p.patience` looks. What was interrupted goes on from the last whole
     checkpoint in `unfinished`.
     """
-    set_seed(seed)
-    tokenizer = prompts.tokenizer(base)
-    model = get_peft_model(bases.load(base), lora.fresh(p))
-    examples, held_out = (_examples(tokenizer, part, max_prompt_tokens, p.max_summary_tokens) for part in (train, dev))
+    set_seed(plan.seed)
+    p, tokenizer = plan.tuning, prompts.tokenizer(plan.base)
+    model = get_peft_model(bases.load(plan.base), lora.fresh(p))
+    examples, held_out = (_examples(tokenizer, part, plan) for part in (train, dev))
     held_out.sort(key=lambda row: len(row["input_ids"]))
-    passes = [row for number in range(p.epochs) for row in one_pass(examples, p.batch_size, seed_of(seed, number))]
+    passes = [row for number in range(p.epochs) for row in one_pass(examples, p.batch_size, seed_of(plan.seed, number))]
     trainer = Seq2SeqTrainer(
         model=model,
-        args=_arguments(unfinished, p, len(examples), bool(dev), seed, device),
+        args=_arguments(unfinished, plan, len(examples), bool(dev)),
         train_dataset=passes,
         eval_dataset=held_out if dev else None,  # type: ignore[arg-type]
         data_collator=DataCollatorForSeq2Seq(tokenizer, model=model),
@@ -77,29 +79,20 @@ def tune(
     model.save_pretrained(str(folder), save_embedding_layers=False)
     result: dict[str, Any] = {"steps": trainer.state.global_step}
     if dev:
-        result |= {"dev_loss": trainer.state.best_metric, **_rouge(model, tokenizer, dev, p, max_prompt_tokens)}
+        result |= {"dev_loss": trainer.state.best_metric, **_rouge(model, tokenizer, dev, plan)}
     return result
 
 
-def begin(
-    base: Path,
-    dev: Sequence[Dialogue],
-    p: Tuning,
-    max_prompt_tokens: int,
-    seed: int,
-    device: torch.device,
-    folder: Path,
-) -> dict[str, float]:
+def begin(plan: Plan, dev: Sequence[Dialogue], folder: Path) -> dict[str, float]:
     """Writes a fresh LoRA adapter into `folder`, and returns the ROUGE of the base, which says whether it summarises.
 
     LoRA adds B·A to a weight (Hu et al. 2021, arXiv 2106.09685): A is drawn from the seed and B is 0, so the policy is
     the base itself. Without dev dialogues nothing is returned.
     """
-    set_seed(seed)
-    model = get_peft_model(bases.load(base), lora.fresh(p))
+    set_seed(plan.seed)
+    model = get_peft_model(bases.load(plan.base), lora.fresh(plan.tuning))
     model.save_pretrained(str(folder), save_embedding_layers=False)
-    tokenizer = prompts.tokenizer(base)
-    return _rouge(model.to(device), tokenizer, dev, p, max_prompt_tokens) if dev else {}
+    return _rouge(model.to(plan.device), prompts.tokenizer(plan.base), dev, plan) if dev else {}
 
 
 def _newest(unfinished: Path) -> str | None:
@@ -126,15 +119,13 @@ def _is_sound(checkpoint: Path) -> bool:
     return not stopped and all((checkpoint / name).is_file() for name in PARTS)
 
 
-def _examples(
-    tokenizer: PreTrainedTokenizerBase, dialogues: Sequence[Dialogue], max_prompt_tokens: int, max_summary_tokens: int
-) -> list[Example]:
+def _examples(tokenizer: PreTrainedTokenizerBase, dialogues: Sequence[Dialogue], plan: Plan) -> list[Example]:
     """Prompt and reference as token ids, one row for each reference."""
-    rows = []
+    rows, longest = [], plan.tuning.max_summary_tokens
     for dialogue in dialogues:
-        ids, mask = prompts.encode(tokenizer, [prompts.prompt(dialogue.text)], max_prompt_tokens)
+        ids, mask = prompts.encode(tokenizer, [prompts.prompt(dialogue.text)], plan.max_prompt_tokens)
         for reference in dialogue.references:
-            labels = tokenizer(reference, truncation=True, max_length=max_summary_tokens)["input_ids"]
+            labels = tokenizer(reference, truncation=True, max_length=longest)["input_ids"]
             rows.append({"input_ids": ids[0].tolist(), "attention_mask": mask[0].long().tolist(), "labels": labels})
     return rows
 
@@ -148,36 +139,32 @@ def one_pass(examples: Sequence[Example], batch_size: int, seed: int) -> list[Ex
 
 @torch.no_grad()
 def _rouge(
-    model: PeftModel,
-    tokenizer: PreTrainedTokenizerBase,
-    dialogues: Sequence[Dialogue],
-    p: Tuning,
-    max_prompt_tokens: int,
+    model: PeftModel, tokenizer: PreTrainedTokenizerBase, dialogues: Sequence[Dialogue], plan: Plan
 ) -> dict[str, float]:
     """Mean ROUGE of greedy summaries, the best over the references."""
+    p = plan.tuning
     dialogues = sorted(dialogues, key=lambda dialogue: len(dialogue.text))
     model.eval()
     texts: list[str] = []
     for start in range(0, len(dialogues), p.batch_size):
         batch = [prompts.prompt(dialogue.text) for dialogue in dialogues[start : start + p.batch_size]]
-        ids, mask = prompts.encode(tokenizer, batch, max_prompt_tokens, model.device)
+        ids, mask = prompts.encode(tokenizer, batch, plan.max_prompt_tokens, model.device)
         drawn = model.generate(
             input_ids=ids, attention_mask=mask, max_new_tokens=p.max_summary_tokens, do_sample=False, num_beams=1
         )
         texts += tokenizer.batch_decode(drawn, skip_special_tokens=True)
-    rouge = metrics.Rouge().compute(predictions=texts, references=[list(each.references) for each in dialogues])
+    rouge = Rouge().compute(predictions=texts, references=[list(each.references) for each in dialogues])
     return {name: sum(values) / len(values) for name, values in rouge.items()}
 
 
-def _arguments(
-    unfinished: Path, p: Tuning, examples: int, dev: bool, seed: int, device: torch.device
-) -> Seq2SeqTrainingArguments:
+def _arguments(unfinished: Path, plan: Plan, examples: int, dev: bool) -> Seq2SeqTrainingArguments:
+    p = plan.tuning
     interval = max(1, math.ceil(examples / p.batch_size) // EVALUATIONS)
     when = "steps" if dev else "no"
     return Seq2SeqTrainingArguments(
         output_dir=str(unfinished),
-        seed=seed,
-        use_cpu=device.type == "cpu",
+        seed=plan.seed,
+        use_cpu=plan.device.type == "cpu",
         learning_rate=p.learning_rate,
         per_device_train_batch_size=p.batch_size,
         per_device_eval_batch_size=p.batch_size,

@@ -9,8 +9,10 @@ import pytest
 
 from detox.corpus import cleaning, layout
 from detox.errors import InputError
-from detox.files import read_jsonl, write_jsonl
-from detox.params import Prepare, Source
+from detox.files import write_jsonl
+from detox.params.origins import Source
+from detox.params.sections import Prepare
+from detox.parsing import read_jsonl
 
 GOOD = {"id": "a", "dialogue": "#Person1#: Hi.", "summary": "A greeting."}
 

@@ -7,7 +7,7 @@ import pytest
 
 from detox.corpus import columns
 from detox.corpus.columns import Named
-from detox.params import Columns
+from detox.params.sections import Columns
 
 
 @pytest.mark.parametrize(

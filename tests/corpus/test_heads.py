@@ -8,7 +8,8 @@ import pytest
 
 from detox import files
 from detox.corpus import heads
-from detox.params import Prepare, Source
+from detox.params.origins import Source
+from detox.params.sections import Prepare
 
 LONG, SHORT = "#Person1#: a dialogue that is long enough to be kept", "#Person1#: short"
 

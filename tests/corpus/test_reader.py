@@ -10,7 +10,7 @@ import pytest
 
 from detox.corpus import reader
 from detox.errors import InputError
-from detox.params import Columns
+from detox.params.sections import Columns
 
 GOOD = {"id": "a", "dialogue": "#Person1#: Hi.", "summary": "A greeting."}
 

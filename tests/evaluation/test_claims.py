@@ -3,10 +3,10 @@
 import numpy as np
 from imports import ROOT
 
-from detox import files
+from detox import parsing
 from detox.evaluation import claims
 from detox.evaluation.metrics import Scores
-from detox.params import Evaluate
+from detox.params.sections import Evaluate
 
 SETTINGS = Evaluate(resamples=999, toxic_threshold=0.5, best_of=4, rouge_margin=0.1, slots_margin=0.1)
 GROUPS = [str(index) for index in range(40)]
@@ -50,7 +50,7 @@ def test_a_claim_that_would_hold_alone_may_not_hold_in_the_family() -> None:
 
 
 def test_the_committed_tests_find_a_change_between_halves_of_the_same_samples_3_to_18_times_in_200() -> None:
-    a_a = files.read_metrics(ROOT / "metrics" / "claims.json")["a_a"]
+    a_a = parsing.read_metrics(ROOT / "metrics" / "claims.json")["a_a"]
 
     assert a_a["splits"] == 200
     assert all(3 <= count <= 18 for count in a_a["rejections"].values())

@@ -10,7 +10,7 @@ from detox.corpus.dialogues import Dialogue
 from detox.errors import InputError
 from detox.evaluation import comparison
 from detox.evaluation.metrics import Scores
-from detox.params import Evaluate
+from detox.params.sections import Evaluate
 
 GROUPS = ["quarrel", "visit", "quarrel", "phone", "letter"]
 IDS = ["d0", "d1", "d2", "d3", "d4"]

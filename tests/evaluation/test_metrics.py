@@ -7,8 +7,7 @@ from rouge_score import rouge_scorer
 from detox.corpus.dialogues import Dialogue
 from detox.errors import InputError
 from detox.evaluation.metrics import (
-    ROUGE,
-    Rouge,
+    Instruments,
     Scores,
     Toxicity,
     agreement,
@@ -17,6 +16,7 @@ from detox.evaluation.metrics import (
     score,
     toxicity_of,
 )
+from detox.evaluation.rouge import ROUGE, Rouge
 
 WORDS = {"calm": 0.0625, "rude": 0.5, "awful": 0.9375}
 
@@ -140,14 +140,15 @@ def test_distinct2_counts_word_pairs_over_all_summaries() -> None:
 def test_score_keeps_the_order_of_the_dialogues() -> None:
     dialogues = [Dialogue("d0", "a b", ("a b c",), "d0"), Dialogue("d1", "z", ("y",), "d1")]
     samples = [["rude", "calm"], ["awful", "awful"]]
-    scores = score(dialogues, ["a b c", "x"], samples, {"judge": by_word}, {"d0": {"n": ["b"], "m": ["c"]}, "d1": {}})
+    by = Instruments({"judge": by_word}, {"d0": {"n": ["b"], "m": ["c"]}, "d1": {}})
+    scores = score(dialogues, ["a b c", "x"], samples, by)
 
     assert scores.toxicity["judge"].tolist() == [[0.5, 0.0625], [0.9375, 0.9375]]
     assert scores.quality["rougeL"].tolist() == [1.0, 0.0]
     assert scores.quality["words"].tolist() == [3.0, 1.0]
     assert scores.quality["copied"].tolist() == [pytest.approx(2 / 3), 0.0]
     assert scores.quality["slots"].tolist() == [1.0, 1.0]
-    assert "slots" not in score(dialogues, ["a b c", "x"], samples, {"judge": by_word}, None).quality
+    assert "slots" not in score(dialogues, ["a b c", "x"], samples, by._replace(facts=None)).quality
 
 
 def test_a_slice_is_described_by_its_dialogues_alone() -> None:

@@ -9,8 +9,8 @@ from imports import ROOT
 from rouge_score import rouge_scorer, tokenizers
 
 from detox.corpus.dialogues import Dialogue
-from detox.evaluation import claims, metrics, quality, words
-from detox.params import Evaluate
+from detox.evaluation import claims, metrics, quality, rouge, words
+from detox.params.sections import Evaluate
 
 DIALOGSUM = ROOT / "../shared/data/dialogsum"
 SETTINGS = Evaluate(resamples=999, toxic_threshold=0.5, best_of=4, rouge_margin=0.02, slots_margin=0.02)
@@ -47,7 +47,7 @@ def test_words_are_those_between_blanks_or_characters(language: str) -> None:
 @every_script
 def test_rouge_of_a_summary_is_1_with_itself_and_little_with_another(language: str) -> None:
     summary, other, _ = SUMMARIES[language]
-    same, different = metrics.Rouge(keep_in_memory=True).compute(
+    same, different = rouge.Rouge(keep_in_memory=True).compute(
         predictions=[summary, other], references=[[summary]] * 2
     )["rougeL"]
     assert same == 1.0
@@ -173,7 +173,7 @@ def test_only_english_is_stemmed() -> None:
     both = {}
     for name, references in (("english", ENGLISH), ("german", GERMAN)):
         pairs = [[text, "barks"] for text in references]
-        both[name] = metrics.Rouge(keep_in_memory=True).compute(predictions=["barking"] * 4, references=pairs)["rouge1"]
+        both[name] = rouge.Rouge(keep_in_memory=True).compute(predictions=["barking"] * 4, references=pairs)["rouge1"]
     assert both == {"english": [1.0] * 4, "german": [0.0] * 4}
 
 
@@ -183,13 +183,13 @@ def test_english_has_rouge_scores_own_words_and_numbers() -> None:
     own, rows = tokenizers.DefaultTokenizer(use_stemmer=True), load("test.jsonl")
     texts = [row[key] for row in rows + load("dev.jsonl") for key in row if key.startswith("summary")]
     assert len(texts) == 2000
-    ours = metrics._Terms(english=True)
+    ours = rouge._Terms(english=True)
     assert [ours.tokenize(text) for text in texts] == [own.tokenize(text) for text in texts]
     references, summaries = [[row["summary1"], row["summary2"]] for row in rows], [row["summary3"] for row in rows]
-    scorer = rouge_scorer.RougeScorer(metrics.ROUGE, use_stemmer=True)
+    scorer = rouge_scorer.RougeScorer(rouge.ROUGE, use_stemmer=True)
     expected = [scorer.score_multi(pair, text) for pair, text in zip(references, summaries, strict=True)]
-    found = metrics.Rouge(keep_in_memory=True).compute(predictions=summaries, references=references)
-    assert found == {name: [each[name].fmeasure for each in expected] for name in metrics.ROUGE}
+    found = rouge.Rouge(keep_in_memory=True).compute(predictions=summaries, references=references)
+    assert found == {name: [each[name].fmeasure for each in expected] for name in rouge.ROUGE}
 
 
 def load(name: str) -> list[dict[str, str]]:

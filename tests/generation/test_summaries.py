@@ -21,7 +21,7 @@ def drawn(
     policy: Policy, tokenizer: PreTrainedTokenizerBase, keys: Sequence[tuple[int, ...] | None], batch_size: int
 ) -> list[list[str]]:
     sizes = {"batch_size": batch_size, "max_prompt_tokens": 30, "max_new_tokens": 10}
-    return summaries.in_order(summaries.draw(policy, tokenizer, DIALOGUES, keys, done={}, **sizes))
+    return summaries.in_order(summaries.draw(summaries.Writer(policy, tokenizer, **sizes), DIALOGUES, keys, {}))
 
 
 def test_the_most_probable_summary_of_a_dialogue_is_its_own_whatever_the_batch_and_whatever_is_drawn_beside_it(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from detox import files
+from detox import parsing
 from detox.evaluation.quality import slot_recall
 from miniature import corpus, pretraining
 from miniature.grammar import HEAT, VALUES, insults, numbers, render, vary
@@ -38,7 +38,7 @@ def phrasings(part: str) -> dict[tuple[str, str], list[str]]:
 
 
 def rows(part: str) -> list[dict[str, Any]]:
-    return files.read_jsonl(DATA / f"{part}.jsonl")
+    return parsing.read_jsonl(DATA / f"{part}.jsonl")
 
 
 def references(row: dict[str, Any]) -> list[str]:

@@ -9,11 +9,11 @@ from tiny import DIALOGUES, PPO, Prompts
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from detox import params
 from detox.errors import InputError
 from detox.model import adapters
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
+from detox.params import origins, sections
 from detox.ppo import trainer
 from detox.ppo.rollouts import Models
 from detox.ppo.state import TrainState
@@ -43,7 +43,7 @@ def test_the_base_alone_is_in_bfloat16_and_all_that_is_trained_is_not(coarse: Po
 
 
 def test_the_adapter_is_not_rounded(coarse: Policy, adapter: Path, tmp_path: Path) -> None:
-    coarse.save_adapter(tmp_path / "saved")
+    coarse.save(tmp_path / "saved")
     saved, given = (load_file(folder / "adapter_model.safetensors") for folder in (tmp_path / "saved", adapter))
     assert all(saved[name].equal(given[name]) for name in given)
 
@@ -58,7 +58,7 @@ def test_it_says_what_float32_says_but_for_rounding(coarse: Policy, policy: Poli
 def test_before_the_first_update_the_kl_is_0_and_every_ratio_is_1_and_then_the_policy_moves(
     coarse: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase
 ) -> None:
-    p = params.Ppo(**ALONE)
+    p = sections.Ppo(**ALONE)
     state = TrainState(coarse, p)
     first, second = trainer.train(Models(coarse, reward, tokenizer, 30), DIALOGUES, p, 0, state)
     assert abs(first.kl) < 1e-3
@@ -101,10 +101,10 @@ def one(encoded: Prompts, prompt: int) -> Prompts:
 
 
 def test_ppo_takes_one_prompt_at_a_time_or_says_that_it_has_to() -> None:
-    model = params.Model(params.Source("models/base"), 512, "bfloat16")
-    model.check_micro_batch(params.Ppo(**ALONE))
+    model = sections.Model(origins.Source("models/base"), 512, "bfloat16")
+    model.check_micro_batch(sections.Ppo(**ALONE))
     with pytest.raises(InputError) as error:
-        model.check_micro_batch(params.Ppo(**(ALONE | {"micro_batch_size": 4})))
+        model.check_micro_batch(sections.Ppo(**(ALONE | {"micro_batch_size": 4})))
     assert str(error.value) == (
         "params.yaml: ppo.micro_batch_size is 4, but with model.dtype bfloat16 must be ppo.samples_per_prompt, 2: "
         "one prompt at a time"

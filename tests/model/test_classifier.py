@@ -12,9 +12,9 @@ from tiny import WORDS, classifier_params, new_classifier, save_classifier, save
 from torch import Tensor
 from transformers import RobertaForSequenceClassification, XLNetConfig, XLNetForSequenceClassification
 
-from detox import params
 from detox.errors import InputError
 from detox.model.classifier import Classifier
+from detox.params import sections
 
 pytest_plugins = ["models"]
 
@@ -125,7 +125,7 @@ def test_of_labels_that_do_not_exclude_one_another_each_has_its_own_probability(
 ) -> None:
     """Logits log(p / (1 − p)): their sigmoids are p, and the others' logits do not count."""
     new_sigmoid(tmp_path, "multi_label_classification", [math.log(0.25), math.log(9), 0.0])
-    classifier = Classifier(params.Classifier(source_of(tmp_path), toxic_label=label, batch_size=4))
+    classifier = Classifier(sections.Classifier(source_of(tmp_path), toxic_label=label, batch_size=4))
     assert_close(classifier.toxicity(["tea", "rude"]), torch.tensor([p, p]))
     assert_close(classifier.margin(["tea"]), torch.tensor([math.log((1 - p) / p)]))
 
@@ -137,11 +137,11 @@ def test_a_model_whose_output_is_no_probability_of_a_label_is_refused(
     new_sigmoid(tmp_path, problem_type, logits)
     message = f"has the problem_type {problem_type} and {len(logits)} label.s.: choose a classifier with single_label_"
     with pytest.raises(InputError, match=message):
-        Classifier(params.Classifier(source_of(tmp_path), toxic_label="toxic", batch_size=4))
+        Classifier(sections.Classifier(source_of(tmp_path), toxic_label="toxic", batch_size=4))
 
 
 def test_an_unknown_label_is_an_error_that_lists_the_known_ones(random_classifier: Path) -> None:
-    section = params.Classifier(source_of(random_classifier), toxic_label="toxic", batch_size=4)
+    section = sections.Classifier(source_of(random_classifier), toxic_label="toxic", batch_size=4)
     with pytest.raises(InputError, match="no label 'toxic', it has nothate, hate: set toxic_label"):
         Classifier(section)
 
@@ -189,7 +189,7 @@ def test_a_model_without_positions_reads_512_tokens_where_its_tokenizer_states_n
         torch.manual_seed(0)
         XLNetForSequenceClassification(config).save_pretrained(tmp_path)
     save_tokenizer(tmp_path, model_max_length=10**30)
-    classifier = Classifier(params.Classifier(source_of(tmp_path), toxic_label="LABEL_1", batch_size=4))
+    classifier = Classifier(sections.Classifier(source_of(tmp_path), toxic_label="LABEL_1", batch_size=4))
     margins = classifier.margin(["tea " * 509 + "rude", "tea " * 510, "tea " * 510 + "rude"])
     assert_close(margins[1], margins[2])
     assert (margins[1] - margins[0]).abs() > 1e-4

@@ -10,8 +10,8 @@ import pytest
 from imports import ROOT
 from ruamel.yaml import YAML
 
-from detox import params, profiles
 from detox.errors import InputError
+from detox.params import origins, profiles, reading, sections
 from detox.sources import local, pins
 
 NAMES = sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
@@ -70,11 +70,18 @@ def test_all_profiles_set_the_same_keys_so_that_none_is_left_over_from_another()
 @pytest.mark.parametrize("name", NAMES)
 def test_the_stages_can_read_what_a_profile_writes(name: str) -> None:
     profiles.apply(name)
-    for kind in (params.Model, params.Prepare, params.Adapter, params.Ppo, params.Summarize, params.Evaluate):
-        params.load(kind)
+    for kind in (
+        sections.Model,
+        sections.Prepare,
+        sections.Adapter,
+        sections.Ppo,
+        sections.Summarize,
+        sections.Evaluate,
+    ):
+        reading.load(kind)
     for section in ("reward", "judge"):
-        params.load(params.Classifier, section=section)
-    assert list(params.sources()) == ["model", "prepare", "adapter", "reward", "judge"]
+        reading.load(sections.Classifier, section=section)
+    assert list(origins.sources()) == ["model", "prepare", "adapter", "reward", "judge"]
 
 
 @pytest.mark.parametrize("name", ["flan-t5-base", "lab"])
@@ -101,13 +108,13 @@ def test_every_value_of_a_profile_says_where_it_comes_from_but_for_what_is_null_
 @pytest.mark.parametrize("name", ["flan-t5-base", "lab"])
 def test_every_repository_is_pinned_to_the_commit_whose_files_are_known(name: str) -> None:
     profiles.apply(name)
-    found = {section: (source.origin, source.revision) for section, source in params.sources().items()}
+    found = {section: (source.origin, source.revision) for section, source in origins.sources().items()}
     assert found == {section: (facts["origin"], facts["revision"]) for section, facts in REPOSITORIES.items()}
 
 
 def test_the_lab_has_the_notebooks_settings() -> None:
     profiles.apply("lab")
-    ppo, prepare = params.load(params.Ppo), params.load(params.Prepare)
+    ppo, prepare = reading.load(sections.Ppo), reading.load(sections.Prepare)
     assert (ppo.steps, ppo.batch_size, ppo.mini_batch_size, ppo.learning_rate) == (10, 16, 4, 0.0000141)
     assert (ppo.kl_coef, ppo.kl_target, ppo.kl_horizon, ppo.max_new_tokens) == (0.2, 6, 10000, 400)
     assert (prepare.min_characters, prepare.max_characters, prepare.test_fraction) == (200, 1000, 0.2)
@@ -141,7 +148,7 @@ def test_a_misspelt_key_of_a_profile_is_an_error_and_changes_nothing(overlay: st
 
 
 def test_the_sources_of_the_committed_params_are_what_their_pins_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = params.sources()
+    found = origins.sources()
     monkeypatch.chdir(ROOT)
     for source in found.values():
         assert local.path(source) == Path(source.path)
@@ -151,7 +158,7 @@ def own_corpus() -> None:
     """A params.yaml whose every source is one file, not pinned yet."""
     Path("mine.jsonl").write_bytes(b"abc")
     tree = profiles.read(Path("params.yaml"))
-    for section in params.SOURCES:
+    for section in origins.SOURCES:
         tree[section]["source"] |= {"path": "mine.jsonl", "sha256": None}
     profiles.write(Path("params.yaml"), tree)
 
@@ -159,11 +166,11 @@ def own_corpus() -> None:
 def test_files_of_ones_own_are_pinned_to_what_they_are_now() -> None:
     own_corpus()
     abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert pins.pin() == dict.fromkeys(params.SOURCES, ("sha256", abc))
+    assert pins.pin() == dict.fromkeys(origins.SOURCES, ("sha256", abc))
     assert pins.pin() == {}
     assert plain("params.yaml")["prepare"]["source"]["sha256"] == abc
     Path("mine.jsonl").write_bytes(b"abcd")
-    assert len(pins.pin()) == len(params.SOURCES)
+    assert len(pins.pin()) == len(origins.SOURCES)
 
 
 def test_a_pin_is_written_into_the_profile_that_has_the_same_source_and_into_no_other() -> None:

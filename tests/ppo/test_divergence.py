@@ -12,11 +12,11 @@ from tiny import DIALOGUES, PPO, shift
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from detox import params
 from detox.errors import InputError
-from detox.files import read_jsonl
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
+from detox.params import sections
+from detox.parsing import read_jsonl
 from detox.ppo import trainer
 from detox.ppo.divergence import Diverged
 from detox.ppo.rollouts import Models
@@ -39,7 +39,7 @@ def diverges(policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerB
     """Why training stops, at once and with no weight moved."""
     before = [weight.detach().clone() for weight in policy.parameters()]
     with pytest.raises(Diverged) as stop:
-        next(trainer.train(Models(policy, reward, tokenizer, 30), DIALOGUES, params.Ppo(**(PPO | changes)), 0))
+        next(trainer.train(Models(policy, reward, tokenizer, 30), DIALOGUES, sections.Ppo(**(PPO | changes)), 0))
     for weight, was in zip(policy.parameters(), before, strict=True):
         torch.testing.assert_close(weight, was, rtol=0, atol=0, equal_nan=True)
     return str(stop.value)

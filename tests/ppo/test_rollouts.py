@@ -6,11 +6,11 @@ from tiny import DIALOGUES, PPO, RUDE, shift
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from detox import params
 from detox.model import prompts
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
 from detox.model.sampling import seed_of
+from detox.params import sections
 from detox.ppo import losses
 from detox.ppo.rollouts import Models, Rollout, collect, score
 
@@ -37,7 +37,7 @@ def rolled(
     decode_batch_size: int = 48,
 ) -> Rollout:
     sizes = {"batch_size": 48, "mini_batch_size": 48, "micro_batch_size": micro_batch_size}
-    p = params.Ppo(**(PPO | sizes | {"decode_batch_size": decode_batch_size, "score_clip": score_clip}))
+    p = sections.Ppo(**(PPO | sizes | {"decode_batch_size": decode_batch_size, "score_clip": score_clip}))
     return collect(Models(policy, reward, tokenizer, 30), dialogues, seeds, p)
 
 

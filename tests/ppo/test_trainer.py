@@ -11,10 +11,10 @@ from tiny import DIALOGUES, PPO, shift
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from detox import params
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
 from detox.model.sampling import seed_of
+from detox.params import sections
 from detox.ppo import stats, trainer
 from detox.ppo.rollouts import Models, Rollout, collect
 from detox.ppo.stats import StepStats, UpdateStats
@@ -23,12 +23,12 @@ from detox.ppo.trainer import Targets, batches, loss_sum, update
 pytest_plugins = ["models"]
 
 
-def settings(**changes: float) -> params.Ppo:
-    return params.Ppo(**(PPO | changes))
+def settings(**changes: float) -> sections.Ppo:
+    return sections.Ppo(**(PPO | changes))
 
 
 def trained(
-    policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase, p: params.Ppo, seed: int = 0
+    policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase, p: sections.Ppo, seed: int = 0
 ) -> list[StepStats]:
     return list(trainer.train(Models(policy, reward, tokenizer, 30), DIALOGUES, p, seed))
 
@@ -41,7 +41,7 @@ def rolled(
     seeds: Sequence[int],
 ) -> Rollout:
     sizes = {"mini_batch_size": 8, "micro_batch_size": 8, "decode_batch_size": 8}
-    p = params.Ppo(**(PPO | sizes))
+    p = sections.Ppo(**(PPO | sizes))
     return collect(Models(policy, reward, tokenizer, 30), dialogues, seeds, p)
 
 
@@ -175,7 +175,7 @@ def test_the_kl_coefficient_is_steered_by_the_kl_of_the_step_before(
     assert second.kl_coef == pytest.approx(0.098, abs=1e-9)
 
 
-def first_rollout(policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase, p: params.Ppo) -> Rollout:
+def first_rollout(policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase, p: sections.Ppo) -> Rollout:
     """The episodes of step 1 under seed 0."""
     batch = next(batches(len(DIALOGUES), p.batch_size, seed=0))
     seeds = [seed_of(0, trainer.EPISODES, 1, episode) for episode in range(p.batch_size)]

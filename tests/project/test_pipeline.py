@@ -37,12 +37,13 @@ def closure(file: Path) -> set[Path]:
 
 
 def code(stage: str) -> set[str]:
-    """What a stage depends on in code: its script, modules of detox/ itself, and rooms; of a room it takes one file
-    from, that file.
+    """What a stage depends on in code: its script, modules of detox/ itself, and rooms; where it takes at most a third
+    of a room's files, these.
     """
     modules = closure(ROOT / "stages" / f"{stage}.py")
     rooms = Counter(module.parent for module in modules)
-    whole = {room for room, count in rooms.items() if count > 1 and room != ROOT / "detox"}
+    files = {room: len([file for file in room.glob("*.py") if file.stem != "__init__"]) for room in rooms}
+    whole = {room for room, count in rooms.items() if 3 * count > files[room] and room != ROOT / "detox"}
     return {f"stages/{stage}.py"} | {name_of(module.parent if module.parent in whole else module) for module in modules}
 
 

@@ -5,7 +5,8 @@ import pytest
 from imports import ROOT
 
 from benchmarks import cost
-from detox import files, profiles
+from detox import parsing
+from detox.params import profiles
 from docs import readme
 from stages import seeds
 
@@ -35,7 +36,7 @@ def test_the_seeds_are_those_of_this_pipeline() -> None:
     −68.1 % on an Intel Xeon. So each change has to lie in the other's interval.
     """
     rows = pd.read_csv(ROOT / "metrics" / "seeds.csv").set_index("seed")
-    change = files.read_metrics(ROOT / "metrics" / "evaluate.json")["all"]["change"]
+    change = parsing.read_metrics(ROOT / "metrics" / "evaluate.json")["all"]["change"]
     own = rows.loc[profiles.read(ROOT / "params.yaml")["seed"]]
 
     for name, kind in (("judge", "relative"), ("reward", "relative"), ("rougeL", "absolute"), ("slots", "absolute")):

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from settings import SHORT
 from tiny import DIALOGUES, new_classifier, save_classifier
 
-from detox import profiles
+from detox.params import profiles
 from detox.sources import local
 
 pytest_plugins = ["installed", "models"]

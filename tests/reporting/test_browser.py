@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from imports import ROOT
 
-from detox import files
+from detox import parsing
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 REPORT = ROOT / "metrics" / "report.html"
@@ -39,7 +39,7 @@ def cells(document: str, table: str) -> list[list[str]]:
 
 def test_the_report_opens_without_a_word_from_the_console_and_says_what_the_metrics_say(tmp_path: Path) -> None:
     document, console = opened(REPORT, tmp_path)
-    evaluation = files.read_metrics(ROOT / "metrics" / "evaluate.json")
+    evaluation = parsing.read_metrics(ROOT / "metrics" / "evaluate.json")
 
     assert console == []
     for name, part in evaluation.items():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from evaluations import CLAIMS, EVALUATION, RIVALS
 
-from detox import files
+from detox import files, parsing
 from detox.errors import InputError
 from detox.reporting.page import choose_examples, difference, sha256s
 from stages import report
@@ -122,7 +122,7 @@ def test_the_first_sentence_is_the_headline_with_its_intervals(page: str) -> Non
 
 
 def test_a_claim_that_was_not_measured_says_so(project: Path) -> None:
-    claims = files.read_metrics(Path("metrics/claims.json"))
+    claims = parsing.read_metrics(Path("metrics/claims.json"))
     claims["family"]["slots"] = {"margin": 0.02, "measured": False, "holds": False}
     files.write_metrics(Path("metrics/claims.json"), claims)
     report.main()

@@ -12,8 +12,8 @@ import torch
 from forks import forked, without_privileges
 from tiny import PPO
 
-from detox import params
 from detox.errors import InputError
+from detox.params import sections
 from detox.runtime import checkpoints
 from detox.runtime.checkpoints import State
 
@@ -165,7 +165,7 @@ def inputs(tmp_path: Path) -> list[Path]:
 
 
 def test_the_same_parameters_and_inputs_have_the_same_fingerprint_and_changed_ones_another(inputs: list[Path]) -> None:
-    p = params.Ppo(**PPO)
+    p = sections.Ppo(**PPO)
     prints = [checkpoints.fingerprint([1, p], inputs)]
     assert checkpoints.fingerprint([1, replace(p)], inputs) == prints[0]
     prints.append(checkpoints.fingerprint([2, p], inputs))

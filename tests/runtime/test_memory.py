@@ -10,12 +10,12 @@ from tiny import DIALOGUES, PPO
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from detox import params
 from detox.errors import InputError
 from detox.generation import summaries
 from detox.model.classifier import Classifier
 from detox.model.policy import Evaluation, Policy
 from detox.model.sampling import Sample
+from detox.params import sections
 from detox.ppo import trainer
 from detox.ppo.rollouts import Models
 from detox.ppo.state import TrainState
@@ -45,10 +45,10 @@ class Small(Policy):
 def trained(
     policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase, **changes: float
 ) -> tuple[list[StepStats], TrainState]:
-    p = params.Ppo(**(PPO | {"batch_size": 8, "mini_batch_size": 8, "micro_batch_size": 8} | changes))
+    p = sections.Ppo(**(PPO | {"batch_size": 8, "mini_batch_size": 8, "micro_batch_size": 8} | changes))
     state = TrainState(policy, p)
 
-    def train(p: params.Ppo) -> Iterator[StepStats]:
+    def train(p: sections.Ppo) -> Iterator[StepStats]:
         return trainer.train(Models(policy, reward, tokenizer, 30), DIALOGUES, p, 0, state)
 
     return list(memory.sparing(train, p, state)), state
@@ -107,10 +107,10 @@ def test_a_rollout_that_does_not_fit_is_written_in_parts_though_it_is_read_a_pro
 
 
 def test_another_error_is_not_taken_for_a_lack_of_memory(base: Path, adapter: Path) -> None:
-    def fail(p: params.Ppo) -> Iterator[StepStats]:
+    def fail(p: sections.Ppo) -> Iterator[StepStats]:
         raise RuntimeError("shapes do not match")
 
-    p = params.Ppo(**PPO)
+    p = sections.Ppo(**PPO)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         next(memory.sparing(fail, p, TrainState(Policy(base, adapter), p)))
 
@@ -118,7 +118,7 @@ def test_another_error_is_not_taken_for_a_lack_of_memory(base: Path, adapter: Pa
 def summarised(policy: Policy, tokenizer: PreTrainedTokenizerBase) -> list[dict[int, list[str]]]:
     """Two batches, of four and of two dialogues: the most probable summary and a sample of each."""
     sizes = {"batch_size": 8, "max_prompt_tokens": 30, "max_new_tokens": 10}
-    return list(summaries.draw(policy, tokenizer, DIALOGUES, [None, (0, 3)], done={}, **sizes))
+    return list(summaries.draw(summaries.Writer(policy, tokenizer, **sizes), DIALOGUES, [None, (0, 3)], {}))
 
 
 def test_the_same_summaries_in_the_same_batches_of_fewer_dialogues_at_once(

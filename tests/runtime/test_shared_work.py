@@ -11,11 +11,11 @@ from forked_ranks import in_ranks
 from tiny import DIALOGUES, PPO
 from transformers import PreTrainedTokenizerBase
 
-from detox import params
 from detox.errors import InputError
 from detox.generation import summaries
 from detox.model.classifier import Classifier
 from detox.model.policy import Evaluation, Policy
+from detox.params import sections
 from detox.ppo import divergence, trainer
 from detox.ppo.rollouts import Models
 from detox.ppo.state import TrainState
@@ -37,11 +37,11 @@ class Project:
 
     def trained(self, kind: type[Policy] = Policy, stop_after: int = 5, **changes: float) -> dict[str, Any]:
         """Rows and weights of a run that goes on from its state, if it has left one; it may stop before its end."""
-        p = params.Ppo(**(PPO | SIZES | changes))
+        p = sections.Ppo(**(PPO | SIZES | changes))
         policy = kind(self.base, self.adapter)
         state = TrainState(policy, p)
 
-        def train(p: params.Ppo) -> Iterator[StepStats]:
+        def train(p: sections.Ppo) -> Iterator[StepStats]:
             return trainer.train(Models(policy, self.reward, self.tokenizer, 30), DIALOGUES, p, 0, state)
 
         try:
@@ -148,7 +148,7 @@ def test_ranks_share_each_batch_of_dialogues_and_all_know_all_summaries(
 
     def drawn(done: dict[int, list[str]]) -> list[list[Any]]:
         sizes = {"batch_size": 8, "max_prompt_tokens": 30, "max_new_tokens": 10}
-        batches = summaries.draw(policy, tokenizer, DIALOGUES, [None, (0, 3)], done=done, **sizes)
+        batches = summaries.draw(summaries.Writer(policy, tokenizer, **sizes), DIALOGUES, [None, (0, 3)], done)
         return [sorted(batch.items()) for batch in batches]
 
     alone = drawn({})

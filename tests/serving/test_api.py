@@ -9,7 +9,7 @@ from projects import pinned, write_params
 from tiny import DIALOGUES
 
 from detox.errors import InputError
-from detox.files import read_jsonl
+from detox.parsing import read_jsonl
 from detox.serving import api
 from detox.serving.inputs import AT_ONCE
 

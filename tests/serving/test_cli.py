@@ -12,7 +12,7 @@ from projects import pinned, write_params
 from tiny import DIALOGUES
 from transformers.utils import logging
 
-from detox.files import read_jsonl
+from detox.parsing import read_jsonl
 from detox.serving import cli
 
 pytest_plugins = ["models", "projects"]

@@ -11,7 +11,7 @@ from imports import ROOT
 from projects import pinned, write_params
 from tiny import DIALOGUES
 
-from detox.files import read_jsonl
+from detox.parsing import read_jsonl
 
 pytest_plugins = ["installed", "models", "projects"]
 pytestmark = pytest.mark.slow

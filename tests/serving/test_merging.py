@@ -11,7 +11,7 @@ from tiny import DIALOGUES, RANK
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from detox.errors import InputError
-from detox.files import read_jsonl
+from detox.parsing import read_jsonl
 from detox.serving import merging
 
 pytest_plugins = ["models", "projects"]

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from detox.errors import InputError
-from detox.params import Source
+from detox.params.origins import Source
 from detox.sources import local
 
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # the standard's own example

@@ -15,7 +15,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForSequenceClassification
 
-from detox import files
+from detox import files, parsing
 from detox.errors import InputError
 from detox.sources import local
 from stages import evaluate
@@ -135,7 +135,7 @@ def p_toxic(folder: str, text: str) -> float:
 def run() -> dict[str, Any]:
     """The stage's metrics/evaluate.json."""
     evaluate.main()
-    return files.read_metrics(Path("metrics/evaluate.json"))
+    return parsing.read_metrics(Path("metrics/evaluate.json"))
 
 
 def leaves(tree: Any) -> list[float]:
@@ -194,7 +194,7 @@ def test_slices_are_all_stress_seen_and_unseen(project: Path) -> None:
 
 def test_the_headline_is_ten_numbers_of_the_evaluation(project: Path) -> None:
     evaluation = run()
-    headline = files.read_metrics(Path("metrics/headline.json"))
+    headline = parsing.read_metrics(Path("metrics/headline.json"))
 
     assert len(leaves(headline)) == 10
     assert headline["toxicity"]["judge"]["ppo"] == evaluation["all"]["ppo"]["judge"]["mean"]
@@ -206,7 +206,7 @@ def test_the_headline_is_ten_numbers_of_the_evaluation(project: Path) -> None:
 
 def test_every_dialogue_has_its_scores_for_the_report(project: Path) -> None:
     evaluation = run()
-    rows = files.read_jsonl(Path("data/scores.jsonl"))
+    rows = parsing.read_jsonl(Path("data/scores.jsonl"))
 
     assert [row["id"] for row in rows] == ["d0", "d1", "d2", "d3", "d4"]
     assert rows[1]["slices"] == ["all", "stress", "unseen"]
@@ -225,7 +225,7 @@ def test_a_fact_that_a_summary_does_not_state_is_lost(project: Path) -> None:
 
 def test_rivals_are_measured_on_their_own_dialogues(project: Path) -> None:
     evaluation = run()
-    rivals = files.read_metrics(Path("metrics/rivals.json"))
+    rivals = parsing.read_metrics(Path("metrics/rivals.json"))
 
     assert (rivals["dialogues"], rivals["clusters"], rivals["best_of"]) == (3, 3, 2)
     assert set(rivals["systems"]) == {"lead3", "base", "sft", "ppo", "scale_0.5", "step_0001"}
@@ -244,7 +244,7 @@ def test_rivals_are_measured_on_their_own_dialogues(project: Path) -> None:
 
 def test_the_claims_are_one_family(project: Path) -> None:
     evaluation = run()
-    claims = files.read_metrics(Path("metrics/claims.json"))
+    claims = parsing.read_metrics(Path("metrics/claims.json"))
 
     assert set(claims["family"]) == {"all_judge", "all_reward", "stress_judge", "rougeL", "slots"}
     assert claims["family"]["all_judge"]["p"] == evaluation["all"]["change"]["judge"]["p"]

@@ -43,7 +43,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         fill(hub, folder / "hub")
         python(folder, hub.url, "dvc", "init", "--no-scm", "--quiet")
         for profile in (request.param, "small"):
-            python(folder, hub.url, "detox.profiles", profile)
+            python(folder, hub.url, "detox.params.profiles", profile)
         python(folder, hub.url, "dvc", "repro")
         return Run(request.param, project, list(hub.requests))
 

@@ -22,9 +22,9 @@ from transformers import PreTrainedTokenizerBase, T5ForConditionalGeneration
 
 import stages
 from detox.errors import InputError
-from detox.files import read_jsonl, read_metrics
 from detox.generation import summaries
 from detox.model.policy import Policy
+from detox.parsing import read_jsonl, read_metrics
 from stages import fetch_adapter, summarize, train_ppo
 
 pytest_plugins = ["models", "projects"]
@@ -39,7 +39,7 @@ def one_by_one(
 ) -> list[list[str]]:
     """Summaries of the test dialogues by these keys, a dialogue at a time."""
     sizes = {"batch_size": 1, "max_prompt_tokens": 30, "max_new_tokens": 10}
-    return summaries.in_order(summaries.draw(policy, tokenizer, DIALOGUES[:4], keys, done={}, **sizes))
+    return summaries.in_order(summaries.draw(summaries.Writer(policy, tokenizer, **sizes), DIALOGUES[:4], keys, {}))
 
 
 @pytest.fixture(autouse=True)

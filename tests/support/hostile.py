@@ -22,8 +22,8 @@ from tiny import (
 )
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from detox import params, profiles
 from detox.model import adapters, bases, pretrained, prompts
+from detox.params import origins, profiles, reading
 from detox.runtime import checkpoints
 from detox.sources import local
 from stages import prepare
@@ -176,56 +176,56 @@ def of_pairs(**stated: Any) -> Spoil:
     )
 
 
-def pinned() -> dict[str, params.Source]:
+def pinned() -> dict[str, origins.Source]:
     """The sources of the project in the working directory, with the pins that they have as they are now."""
     return {name: source_of(Path(name)) for name in ("base", "classifier", "adapter", "data")}
 
 
-def load_base(sources: dict[str, params.Source]) -> None:
+def load_base(sources: dict[str, origins.Source]) -> None:
     """The base and its tokenizer, as every stage takes them."""
     base = local.path(sources["base"])
     bases.load(base)
     prompts.tokenizer(base)
 
 
-def load_classifier(sources: dict[str, params.Source]) -> None:
+def load_classifier(sources: dict[str, origins.Source]) -> None:
     """A classifier and its tokenizer, as every stage takes them."""
     folder = local.path(sources["classifier"])
     pretrained.model(AutoModelForSequenceClassification, folder)
     pretrained.tokenizer(folder, "pad")
 
 
-def load_adapter(sources: dict[str, params.Source]) -> None:
+def load_adapter(sources: dict[str, origins.Source]) -> None:
     """An adapter, on its base."""
     base, folder = Path("base"), local.path(sources["adapter"])
     adapters.attached(bases.load(base), adapters.load(folder, base), "policy")
     adapters.copy(folder, Path("copy"))
 
 
-def load_data(sources: dict[str, params.Source]) -> None:
+def load_data(sources: dict[str, origins.Source]) -> None:
     """The stage that reads dialogues."""
     text = COMPLETE.replace("{path: data/source}", json.dumps({"path": "data", "sha256": sources["data"].sha256}))
     Path("params.yaml").write_text(text)
     prepare.main()
 
 
-def load_params(sources: dict[str, params.Source]) -> None:
+def load_params(sources: dict[str, origins.Source]) -> None:
     """All of params.yaml that is read whatever runs."""
-    params.seed()
-    for source in params.sources().values():
+    reading.seed()
+    for source in origins.sources().values():
         local.path(source)
 
 
-def load_profile(sources: dict[str, params.Source]) -> None:
+def load_profile(sources: dict[str, origins.Source]) -> None:
     """What `make profile` does."""
     profiles.apply("mine")
 
 
-def load_state(sources: dict[str, params.Source]) -> None:
+def load_state(sources: dict[str, origins.Source]) -> None:
     """What a stage does that goes on."""
     checkpoints.newest(Path("state/0123"))
 
 
-def load_as_it_is(sources: dict[str, params.Source]) -> None:
+def load_as_it_is(sources: dict[str, origins.Source]) -> None:
     """What nothing here does: hands a folder to the library. It shows that what is opened is seen."""
     AutoTokenizer.from_pretrained(sources["classifier"].path, trust_remote_code=False)

@@ -17,8 +17,8 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from detox import params
 from detox.model.policy import Policy
+from detox.params import origins, sections
 from detox.sources import local
 
 TEXT = """Summarize the following conversation. Summary: #Person1#: #Person2#: Ann Bob asks tells says that he she is
@@ -79,14 +79,14 @@ class Prompts(NamedTuple):
     mask: Tensor
 
 
-def classifier_params(folder: Path, batch_size: int = 4) -> params.Classifier:
+def classifier_params(folder: Path, batch_size: int = 4) -> sections.Classifier:
     """The params section of a classifier in this folder."""
-    return params.Classifier(source=source_of(folder), toxic_label="hate", batch_size=batch_size)
+    return sections.Classifier(source=source_of(folder), toxic_label="hate", batch_size=batch_size)
 
 
-def source_of(path: Path) -> params.Source:
+def source_of(path: Path) -> origins.Source:
     """The source of one's own files, pinned to what they are now."""
-    return params.Source(path=str(path), sha256=local.digest(path) if path.exists() else "0" * 64)
+    return origins.Source(path=str(path), sha256=local.digest(path) if path.exists() else "0" * 64)
 
 
 def word_tokenizer(vocabulary: list[str], template: str, pad: str, eos: str) -> PreTrainedTokenizerFast:

@@ -20,7 +20,7 @@ import hostile
 from hostile_cases import CASES
 
 from detox.errors import InputError
-from detox.params import Source
+from detox.params.origins import Source
 
 EVENTS = ("open", "os.listdir", "os.scandir", "os.exec", "os.system", "os.posix_spawn", "subprocess.Popen")
 CONNECTIONS = ("socket.connect", "socket.getaddrinfo", "ctypes.dlopen")

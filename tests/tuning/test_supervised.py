@@ -22,7 +22,7 @@ from transformers import T5ForConditionalGeneration
 from detox.corpus.dialogues import Dialogue
 from detox.model import adapters, prompts
 from detox.model.policy import Policy
-from detox.params import Tuning
+from detox.params.sections import Tuning
 from detox.runtime.devices import CPU
 from detox.tuning import supervised
 
@@ -44,7 +44,8 @@ PAIRS = [Dialogue(f"d{n}", text, ("Ann was kind", "Bob was calm"), f"d{n}") for 
 
 def tune(base: Path, folder: Path, dev: int, **changes: Any) -> dict[str, Any]:
     p = Tuning(**{**P.__dict__, **{k: v for k, v in changes.items() if k in P.__dict__}})
-    return supervised.tune(base, PAIRS, PAIRS[:dev], p, 30, changes.get("seed", 1), CPU, folder, folder / "adapter")
+    plan = supervised.Plan(base, p, 30, changes.get("seed", 1), CPU)
+    return supervised.tune(plan, PAIRS, PAIRS[:dev], folder, folder / "adapter")
 
 
 @pytest.mark.slow
@@ -131,7 +132,7 @@ def test_the_folder_of_an_interrupted_run_belongs_to_these_data_and_settings(bas
         (tmp_path / f"{part}.jsonl").write_text(part)
 
     def name(tokens: int = 30, seed: int = 1) -> str:
-        return supervised.fingerprint(base, tmp_path, P, tokens, seed, CPU)
+        return supervised.Plan(base, P, tokens, seed, CPU).fingerprint(tmp_path)
 
     usual = name()
     assert name() == usual
@@ -141,7 +142,7 @@ def test_the_folder_of_an_interrupted_run_belongs_to_these_data_and_settings(bas
 
 
 def begin(base: Path, folder: Path, dev: int = 3, seed: int = 1) -> dict[str, float]:
-    return supervised.begin(base, PAIRS[:dev], P, 30, seed, CPU, folder)
+    return supervised.begin(supervised.Plan(base, P, 30, seed, CPU), PAIRS[:dev], folder)
 
 
 def test_a_new_adapter_is_the_base_itself_until_it_learns(base: Path, tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+"""What the libraries raise and print where a file is damaged or hostile, as one line."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from transformers.utils import logging
+
+from detox.errors import InputError
+
+AGAIN = "get it again from its source"
+REASON = 240  # characters of what the library says
+
+
+def first_sentence(error: Exception) -> str:
+    """What a library says of an error, without its advice on how to program."""
+    return " ".join(str(error).split()).partition(". ")[0].rstrip(".")[:REASON] or type(error).__name__
+
+
+@contextmanager
+def one_line(path: Path) -> Iterator[None]:
+    """Within the block the library is silent; what it raises is an InputError that names the path."""
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # whatever a damaged or hostile file makes of it
+        raise InputError(f"{path} cannot be read ({first_sentence(error)}): {AGAIN}") from error
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+@contextmanager
+def no_panic() -> Iterator[None]:
+    """Within the block a panic of tokenizers, which is in Rust, is a ValueError, and nothing it says is printed."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with open(os.devnull, "wb") as nowhere:
+        kept = [(stream, os.dup(stream)) for stream in (1, 2)]
+        for stream, _ in kept:
+            os.dup2(nowhere.fileno(), stream)
+        try:
+            yield
+        except BaseException as error:
+            if type(error).__name__ == "PanicException":  # which no module exports
+                raise ValueError(str(error)) from error
+            raise
+        finally:
+            for stream, copy in kept:
+                os.dup2(copy, stream)
+                os.close(copy)

@@ -1,0 +1,89 @@
+"""params.yaml is read section by section, each into a strict, frozen dataclass.
+
+An unknown, missing, mistyped or out-of-range key is an InputError that names file, section and key.
+"""
+
+import re
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from detox.errors import InputError, brief
+from detox.params.kinds import Whole
+
+PARAMS = Path("params.yaml")
+
+REMEDIES = {
+    "missing": "is missing: add it",
+    "unexpected_keyword_argument": "is not a known key: remove it or correct its spelling",
+    "invalid_key": "is not a known key: remove it or correct its spelling",
+    "dataclass_type": "must be a mapping of its own keys",
+}
+WANTED = {
+    "float_type": "must be a valid number: write 3.0e-6, not 3e-06 or a text in quotes",
+    "too_short": "must name one at least",
+    "string_type": "must be a valid string: put it in quotes",
+    "string_pattern_mismatch": "must be a whole pin in lower-case hexadecimal digits: run `make pin`",
+}
+
+Section = TypeVar("Section")
+
+
+def load(cls: type[Section], path: Path = PARAMS, section: str | None = None) -> Section:
+    """Section of the params file as `cls`; its name defaults to the class name in lower case.
+
+    Raises InputError for anything that the class does not allow.
+    """
+    return parse(cls, path, section or cls.__name__.lower())
+
+
+def seed(path: Path = PARAMS) -> int:
+    """The seed that every random draw derives from. Raises InputError unless it is a whole number, 0 or more."""
+    return parse(Whole, path, "seed")
+
+
+def parse(kind: type[Section], path: Path, section: str) -> Section:
+    """What stands in the file under the keys of `section`, joined by dots. Raises InputError."""
+    tree: object = read(path, YAML(typ="safe"))
+    for key in section.split("."):
+        if not isinstance(tree, dict) or key not in tree:
+            known = ", ".join(map(str, tree)) if isinstance(tree, dict) else "no keys"
+            raise InputError(f"{path}: '{section}' is missing: add it (the file has {known})")
+        tree = tree[key]
+    try:
+        return TypeAdapter(kind).validate_python(tree)
+    except ValidationError as error:
+        raise InputError("; ".join(_line(path, section, details) for details in error.errors())) from error
+
+
+def read(path: Path, yaml: YAML) -> MutableMapping[str, Any]:
+    """The mapping in a YAML file. Raises InputError, with the line where it is known, if there is none."""
+    try:
+        tree = yaml.load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): run this in the project's root folder") from error
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InputError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    except (RecursionError, ValueError):
+        raise InputError(f"{path}: nested too deeply, or a number of too many digits: correct it") from None
+    if not isinstance(tree, MutableMapping):
+        raise InputError(f"{path} must hold 'section: …' entries")
+    return tree
+
+
+def _line(path: Path, section: str, error: ErrorDetails) -> str:
+    key = ".".join([section, *map(str, error["loc"])])
+    if error["type"] == "value_error":
+        return f"{path}: {key}: {error['ctx']['error']}"
+    if error["type"] in REMEDIES:
+        return f"{path}: {key} {REMEDIES[error['type']]}"
+    wanted = WANTED.get(error["type"]) or re.sub(r"(Input|String) should", "must", error["msg"])
+    return f"{path}: {key} is {brief(error['input'])}, but {wanted}"
