@@ -1,6 +1,7 @@
 """Proximal policy optimisation: from a reward to a better policy.
 
 losses.py      the mathematics, on tensors alone
+baseline.py    what an episode was expected to earn, read off those beside it
 rollouts.py    prompts → episodes: what is sampled, scored and kept
 trainer.py     the loop over steps, and the update
 stats.py       what is told of a step
