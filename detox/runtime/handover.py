@@ -44,7 +44,7 @@ def follow(stage: str, main: Main) -> None:
     os.environ["TQDM_DISABLE"] = "1"
     for number in (signal.SIGINT, *processes.STOPS):
         signal.signal(number, signal.SIG_DFL)
-    with redirect_stdout(None), processes.ending_with_parent():
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), processes.ending_with_parent():
         main()
 
 
