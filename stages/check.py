@@ -103,7 +103,7 @@ def device(p: Sections, errors: "list[InputError]") -> None:
 def models(p: Sections, found: dict[str, Path], errors: "list[InputError]") -> None:
     """Opens the base, and only if that serves the adapter, which has to fit it."""
     from detox.errors import noted
-    from detox.model import adapters, bases
+    from detox.model import adapters, bases, fitting
 
     if "model" not in found:
         return
@@ -112,7 +112,7 @@ def models(p: Sections, found: dict[str, Path], errors: "list[InputError]") -> N
         if "adapter" not in p:
             return
         if p["adapter"].source.made_here:
-            adapters.check_fresh(p["adapter"].tuning, found["model"])
+            fitting.check_fresh(p["adapter"].tuning, found["model"])
         elif "adapter" in found:
             adapters.check(found["adapter"], found["model"])
 

@@ -17,7 +17,7 @@ RESUME = Path(os.environ.get("DVC_ROOT", ".")) / ".resume" / "fetch_adapter"
 
 def main() -> None:
     from detox import files
-    from detox.model import adapters
+    from detox.model import fitting
     from detox.params import origins, reading, sections
     from detox.sources import local
 
@@ -33,7 +33,7 @@ def main() -> None:
 
     device = devices.chosen()
     plan = supervised.Plan(base, p.tuning, model.max_prompt_tokens, seed, device)
-    adapters.check_fresh(p.tuning, base)
+    fitting.check_fresh(p.tuning, base)
     train, dev = (dialogues.load(source / f"{part}.jsonl") for part in ("train", "dev"))
     if p.source.origin == origins.NEW:
         with tempfile.TemporaryDirectory() as folder:

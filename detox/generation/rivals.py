@@ -76,7 +76,7 @@ def adapter_systems(start: Path, end: Path, snapshots: Path, scales: Sequence[fl
 
 def between(before: Weights, after: Weights, scale: float) -> dict[str, Tensor]:
     """before + scale · (after − before), weight by weight."""
-    return {name: torch.lerp(weight, after[name], scale) for name, weight in before.items()}
+    return {name: torch.lerp(weight.float(), after[name].float(), scale) for name, weight in before.items()}
 
 
 def save_scaled(start: Path, end: Path, scale: float, folder: Path) -> None:

@@ -9,6 +9,7 @@ linear.py         products with frozen weights
 attention.py      attention over keys that several rows share
 bases.py          the base as policies use it: both of the above
 lora.py           what an adapter's configuration may say
+fitting.py        whether an adapter belongs to a base
 adapters.py       LoRA adapters on disk, checked, and merged for a while
 distributions.py  log-probability, entropy and KL of next-token distributions
 sampling.py       drawing tokens, step by step

@@ -8,25 +8,23 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as as_bytes
 from torch import Tensor, nn
-from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from detox.errors import InputError
-from detox.model import bases, library, lora, pretrained
-from detox.params.sections import Tuning
+from detox.model import fitting, lora
 from detox.sources import local
 
 CONFIG, WEIGHTS, LEGACY = lora.CONFIG, local.ADAPTER, "adapter_model.bin"
 FLOATS = (torch.float32, torch.float16, torch.bfloat16)
-Shapes = dict[str, tuple[int, ...]]
 
 
 class Adapter(NamedTuple):
@@ -46,9 +44,9 @@ def load(adapter: Path, base: Path) -> Adapter:
     shapes.
     """
     path = _weights_of(adapter)
-    found = Adapter(lora.config(adapter), _read(path))
+    found = Adapter(lora.config(adapter), fitting.without_own(_read(path), base, path))
     held = {name: tuple(weight.shape) for name, weight in found.weights.items()}
-    expected = _fitting(found.config, base, str(adapter / CONFIG), "fetch another adapter")
+    expected = fitting.expected(found.config, base, str(adapter / CONFIG), "fetch another adapter")
     for name in sorted(expected.keys() | held.keys()):
         if expected.get(name) != held.get(name):
             wanted, given = (_describe(each.get(name)) for each in (expected, held))
@@ -60,29 +58,6 @@ def load(adapter: Path, base: Path) -> Adapter:
     return found
 
 
-def check_fresh(p: Tuning, base: Path) -> None:
-    """Raises InputError unless an adapter can be made so for this base."""
-    _fitting(lora.fresh(p), base, "params.yaml: adapter.tuning", "correct its targets")
-
-
-def _fitting(config: LoraConfig, base: Path, where: str, remedy: str) -> Shapes:
-    """`shapes` on this base. Raises InputError, which begins with where the configuration is, if they do not fit."""
-    bases.check_family(base)
-    skeleton = pretrained.skeleton(AutoModelForSeq2SeqLM, base)
-    try:
-        return shapes(config, skeleton)
-    except Exception as error:  # whatever a damaged or hostile configuration makes of it
-        reason = library.first_sentence(error)
-        raise InputError(f"{where} does not fit the base {base}: {reason}: {remedy}") from error
-
-
-def shapes(config: LoraConfig, skeleton: PreTrainedModel) -> Shapes:
-    """What peft itself would save for this configuration on such a base; nothing is allocated."""
-    with torch.device("meta"):
-        model = get_peft_model(skeleton, copying.deepcopy(config))
-    return {name: tuple(weight.shape) for name, weight in _weights(model, "default").items()}
-
-
 def attached(model: PreTrainedModel | PeftModel, adapter: Adapter, name: str, trainable: bool = False) -> PeftModel:
     """The model with one more adapter, of which the first is active."""
     config = copying.deepcopy(adapter.config)
@@ -91,24 +66,36 @@ def attached(model: PreTrainedModel | PeftModel, adapter: Adapter, name: str, tr
         model.add_adapter(name, config)
     else:
         model = get_peft_model(model, config, adapter_name=name)
+    _untie(model)
     set_peft_model_state_dict(model, adapter.weights, adapter_name=name)
     return model.eval()
 
 
+def _untie(model: PeftModel) -> None:
+    """Gives a head with LoRA a parameter of its own: of a tied base, merging into that would change the embeddings."""
+    if isinstance(head := model.get_output_embeddings(), LoraLayer):
+        own = cast(nn.Linear, head.get_base_layer())
+        own.weight = nn.Parameter(own.weight.data, requires_grad=False)
+
+
 def describe(adapter: Path) -> dict[str, int]:
     """Rank and number of weights of an adapter that has been checked."""
-    sizes = (weight.numel() for weight in _read(_weights_of(adapter)).values())
+    sizes = (weight.numel() for name, weight in _read(_weights_of(adapter)).items() if fitting.LORA in name)
     return {"rank": lora.config(adapter).r, "parameters": sum(sizes)}
 
 
 def copy(adapter: Path, folder: Path) -> None:
-    """The adapter's two files, and nothing else that lies beside them, into a new folder: weights as safetensors."""
+    """The two files of an adapter that has been checked, and nothing else that lies beside them, into a new folder:
+    LoRA's weights alone, as safetensors.
+    """
     folder.mkdir()
-    shutil.copyfile(adapter / CONFIG, folder / CONFIG)
-    if (path := _weights_of(adapter)).name == LEGACY:
-        local.convert(path, folder / WEIGHTS, str(path))
-    else:
+    path, weights = _weights_of(adapter), _read(_weights_of(adapter))
+    plain = {name: weight.contiguous() for name, weight in weights.items() if fitting.LORA in name}
+    if path.name == WEIGHTS and plain.keys() == weights.keys():
+        lora.copy(adapter, folder)
         shutil.copyfile(path, folder / WEIGHTS)
+    else:
+        write(plain, adapter, folder)
 
 
 def save(model: PeftModel, adapter_name: str, config_from: Path, folder: Path) -> None:
@@ -118,13 +105,13 @@ def save(model: PeftModel, adapter_name: str, config_from: Path, folder: Path) -
 
 def weights(model: PeftModel, adapter_name: str) -> dict[str, Tensor]:
     """A copy of one of the model's adapters, by the names that peft gives its weights in a file."""
-    return {name: weight.detach().clone().contiguous() for name, weight in _weights(model, adapter_name).items()}
+    return {name: weight.detach().clone().contiguous() for name, weight in fitting.weights(model, adapter_name).items()}
 
 
 def write(tensors: dict[str, Tensor], config_from: Path, folder: Path) -> None:
     """An adapter's two files: these weights, and the configuration of another adapter."""
     folder.mkdir(exist_ok=True)
-    shutil.copyfile(config_from / CONFIG, folder / CONFIG)
+    lora.copy(config_from, folder)
     (folder / WEIGHTS).write_bytes(as_bytes(tensors))
 
 
@@ -166,11 +153,6 @@ def _read(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except SafetensorError as error:
         raise InputError(f"{path} is not a safetensors file ({error}): fetch the adapter again") from error
-
-
-def _weights(model: PeftModel, adapter_name: str) -> dict[str, Tensor]:
-    # peft would ask the hub whether the base's vocabulary was resized; ours never is.
-    return get_peft_model_state_dict(model, adapter_name=adapter_name, save_embedding_layers=False)
 
 
 def _check_numbers(path: Path, weights: dict[str, Tensor]) -> None:

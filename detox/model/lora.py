@@ -1,12 +1,14 @@
 """What an adapter's configuration may say: a plain LoRA, whose layers are named, and nothing that peft would import.
 
-All else has to be as peft has it by default: some options change the base's weights. A pattern would be a regular
-expression, which may take for ever; names are enough.
+What counts is whether the weights are plain LoRA on this base, so how they began does not matter, unless that has
+changed the base. All else has to be as peft has it by default. A pattern would be a regular expression, which may take
+for ever; names are enough.
 """
 
+import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +21,39 @@ from detox.params.sections import Tuning
 
 CONFIG = "adapter_config.json"
 NAME = re.compile(r"[\w.-]{1,200}")  # q, encoder.block.0.layer.0.SelfAttention.q; all-linear, peft's word for all
+USUAL = LoraConfig().to_dict()
 LIBRARY = re.compile(r"transformers\.models\.\w+\.modeling_\w+")
 
 
 def config(folder: Path) -> LoraConfig:
     """The configuration in the folder. Raises InputError unless it is that of a plain LoRA."""
+    told = plain(folder)
+    used = {key: told[key] for key in PLAIN.keys() - UNUSED if not _absent(told, key)}
+    return LoraConfig(**used, task_type=TaskType.SEQ_2_SEQ_LM)
+
+
+def plain(folder: Path) -> dict[str, Any]:
+    """All that the file says, but as peft reads it whatever wrote it. Raises InputError likewise."""
     path = folder / CONFIG
-    told, usual = configurations.read(path, "fetch the adapter again"), LoraConfig().to_dict()
+    told = configurations.read(path, "fetch the adapter again")
     if told.get("peft_type") != "LORA":
         raise InputError(f"{path}: peft_type is {brief(told.get('peft_type'))}: fetch a LoRA adapter")
     if not isinstance(name := told.get("base_model_name_or_path"), str | None):
         raise InputError(f"{path}: base_model_name_or_path is {brief(name)}, not text: write there what the base is")
     for key in sorted(told.keys() - PLAIN.keys() - {"base_model_name_or_path", "peft_type"}):
-        if told[key] and told[key] != usual.get(key):
+        if told[key] and told[key] != USUAL.get(key) and not HARMLESS.get(key, _never)(told[key]):
             value = brief(told[key])
             raise InputError(f"{path}: {key} is {value}, which is no plain LoRA: convert the adapter, or fetch another")
     for key, (allowed, wanted) in PLAIN.items():
-        if (value := told.get(key, usual[key])) != usual[key] and not allowed(value):
-            raise InputError(f"{path}: {key} is {brief(value)}, but must be {wanted}: fetch another adapter")
-    used = {key: told[key] for key in PLAIN.keys() - UNUSED if key in told}
-    return LoraConfig(**used, task_type=TaskType.SEQ_2_SEQ_LM)
+        if not _absent(told, key) and told[key] != USUAL[key] and not allowed(told[key]):
+            raise InputError(f"{path}: {key} is {brief(told[key])}, but must be {wanted}: fetch another adapter")
+    mended = {key: USUAL[key] for key in HARMLESS.keys() & told.keys()} | {"task_type": "SEQ_2_SEQ_LM"}
+    return told | mended | {key: _whole(told[key]) for key in WHOLE & told.keys()}
+
+
+def copy(folder: Path, new: Path) -> None:
+    """Writes the configuration into another folder, in peft's form. Raises InputError as `config` does."""
+    (new / CONFIG).write_text(json.dumps(plain(folder), indent=2, sort_keys=True), encoding="utf-8", newline="\n")
 
 
 def fresh(p: Tuning) -> LoraConfig:
@@ -54,8 +69,25 @@ def fresh(p: Tuning) -> LoraConfig:
     return config
 
 
+def _absent(told: Mapping[str, Any], key: str) -> bool:
+    """Whether the file leaves it out; null is the default where that is empty."""
+    return key not in told or (told[key] is None and not USUAL[key])
+
+
+def _whole(value: Any) -> Any:
+    """The same with 8 for 8.0, which peft would take for no number of rows."""
+    if isinstance(value, dict):
+        return {key: _whole(each) for key, each in value.items()}
+    return int(value) if isinstance(value, float) else value
+
+
+def _never(value: Any) -> bool:
+    return False
+
+
 def _size(value: Any) -> bool:
-    return type(value) is int and 0 < value <= sys.maxsize
+    whole = type(value) is int or (isinstance(value, float) and value.is_integer())
+    return whole and 0 < value <= sys.maxsize
 
 
 def _strength(value: Any) -> bool:
@@ -119,5 +151,14 @@ PLAIN: dict[str, tuple[Callable[[Any], bool], str]] = {
     "peft_version": (_text, "text"),
     "revision": (_text, "text"),
     "task_type": (_text, "text"),
+}
+WHOLE = {"r", "rank_pattern"}
+# What may be there beside, since the weights are plain LoRA all the same. How LoRA began is on the list where the base
+# stayed as it was; PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA take away from the base what they begin with.
+HARMLESS: dict[str, Callable[[Any], bool]] = {
+    "init_lora_weights": lambda value: value in (True, "gaussian", "orthogonal", "eva", "mica"),
+    **dict.fromkeys(["corda_config", "eva_config", "loftq_config", "lora_ga_config"], lambda value: True),
+    "bias": lambda value: value == "lora_only",  # T5's linear layers have none …
+    "fan_in_fan_out": _switch,  # … and are all of one kind, for which peft itself takes it for false
 }
 UNUSED = {"auto_mapping", "inference_mode", "peft_version", "revision", "task_type"}

@@ -52,7 +52,7 @@ class Policy(nn.Module):
         start = adapters.load(adapter, base)
         self.adapter = adapter
         model = bases.load(base, dtype)
-        self.dtype = model.dtype
+        self.dtype, self.base_parameters = model.dtype, model.num_parameters()
         peft_model = adapters.attached(model, start, POLICY, trainable=True)
         peft_model = adapters.attached(peft_model, start, REFERENCE)
         self.model = AutoModelForSeq2SeqLMWithValueHead.from_pretrained(peft_model, summary_dropout_prob=0.0)
@@ -172,10 +172,9 @@ class Policy(nn.Module):
     def sizes(self) -> dict[str, int | float]:
         """Trainable weights of the adapter, their share of base and adapter in percent, weights of the value head."""
         adapter = sum(weight.numel() for weight in self.adapter_parameters())
-        base = sum(weight.numel() for name, weight in self.language_model.named_parameters() if ".lora_" not in name)
         return {
             "trainable_parameters": adapter,
-            "trainable_percent": 100 * adapter / (base + adapter),
+            "trainable_percent": 100 * adapter / (self.base_parameters + adapter),
             "value_head_parameters": sum(weight.numel() for weight in self.value_head_parameters()),
         }
 

@@ -15,7 +15,7 @@ from transformers import AutoModelForSeq2SeqLM, T5Config, T5ForConditionalGenera
 
 from benchmarks import cost, full_size, shapes, usage
 from detox.errors import InputError
-from detox.model import adapters, pretrained
+from detox.model import fitting, pretrained
 from detox.model.policy import Policy
 
 PARAMETERS = {
@@ -67,7 +67,7 @@ def test_on_flan_t5_base_1_41_percent_of_the_weights_are_trained_and_769_of_the_
     save_zeros(base)
     config = LoraConfig(r=32, lora_alpha=32, target_modules=["q", "v"], task_type="SEQ_2_SEQ_LM")
     config.save_pretrained(str(adapter))
-    shapes = adapters.shapes(config, pretrained.skeleton(AutoModelForSeq2SeqLM, base))
+    shapes = fitting.shapes(config, pretrained.skeleton(AutoModelForSeq2SeqLM, base))
     save_file({name: torch.zeros(shape) for name, shape in shapes.items()}, adapter / "adapter_model.safetensors")
     sizes = Policy(base, adapter).sizes()
     assert sizes["trainable_parameters"] == 36 * 2 * 32 * (768 + 768) == 3_538_944

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import T5Config, T5ForConditionalGeneration
 
 from detox.errors import InputError
-from detox.model import adapters, bases
+from detox.model import adapters, bases, fitting
 
 pytest_plugins = ["models"]
 
@@ -141,5 +141,5 @@ def test_the_courses_adapter_has_3538944_weights_on_flan_t5_base() -> None:
     )
     with torch.device("meta"):
         skeleton = T5ForConditionalGeneration(base)
-    shapes = adapters.shapes(LoraConfig(r=32, target_modules=["q", "v"], task_type="SEQ_2_SEQ_LM"), skeleton)
+    shapes = fitting.shapes(LoraConfig(r=32, target_modules=["q", "v"], task_type="SEQ_2_SEQ_LM"), skeleton)
     assert sum(math.prod(shape) for shape in shapes.values()) == 3_538_944

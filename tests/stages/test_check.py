@@ -275,7 +275,7 @@ def three_labels(params: dict[str, Any]) -> None:
 
 
 def a_new_adapter(params: dict[str, Any]) -> None:
-    tuning = {"rank": 2, "alpha": 2, "dropout": 0.0, "targets": ["q_proj"], "learning_rate": 0.1, "batch_size": 2}
+    tuning = {"rank": 2, "alpha": 2, "dropout": 0.0, "targets": ["q", "q_proj"], "learning_rate": 0.1, "batch_size": 2}
     rest = {"epochs": 1, "patience": 1, "max_summary_tokens": 8}
     params["adapter"] = {"source": {"path": "data/prepared", "origin": "new"}, "tuning": tuning | rest}
 
@@ -319,8 +319,8 @@ OTHERS: dict[str, tuple[Spoil, str]] = {
     ),
     "a new adapter for layers that the base has not": (
         a_new_adapter,
-        "params.yaml: adapter.tuning does not fit the base base: Target modules ['q_proj'] not found in the base "
-        "model: correct its targets",
+        "params.yaml: adapter.tuning.targets has 'q_proj', but the linear layers of the base base are called k, "
+        "lm_head, o, q, v, wi_0, wi_1, wo: choose among them",
     ),
 }
 

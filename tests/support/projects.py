@@ -44,12 +44,21 @@ def names(folder: str) -> set[str]:
 def finished(tmp_path_factory: pytest.TempPathFactory, base: Path, adapter: Path, word_classifier: Path) -> Path:
     """A project folder in which every stage has run once."""
     folder = tmp_path_factory.mktemp("project")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(folder)
+        begin(base, adapter, word_classifier)
+        run_stages()
+    return folder
+
+
+def begin(base: Path, adapter: Path, classifier: Path) -> None:
+    """In the working directory, what the stages read."""
     sections = {
         "seed": 5,
         "compute": {"device": "cpu", "processes": 1, "machines": 1},
         "model": {"source": pinned(base), "max_prompt_tokens": 30, "dtype": "float32"},
         "adapter": {"source": pinned(adapter)},
-        "reward": {"source": pinned(word_classifier), "toxic_label": "hate", "batch_size": 4},
+        "reward": {"source": pinned(classifier), "toxic_label": "hate", "batch_size": 4},
         "ppo": PPO,
         "summarize": {
             "samples": 2,
@@ -62,16 +71,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory, base: Path, adapter: Path
         },
         "rivals": {"dialogues": 3, "pool": 4, "scales": [0.5], "bad_words": "words.txt"},
     }
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.chdir(folder)
-        Path("params.json").write_text(json.dumps(sections))
-        write_params()
-        Path("words.txt").write_text("rude\n")
-        rows = [
-            {"id": f"d{place}", "text": text, "references": ["tea"], "group": f"g{place % 2}"}
-            for place, text in enumerate(DIALOGUES)
-        ]
-        write_jsonl(Path("data/prepared/train.jsonl"), rows)
-        write_jsonl(Path("data/prepared/test.jsonl"), rows[:4])
-        run_stages()
-    return folder
+    Path("params.json").write_text(json.dumps(sections))
+    write_params()
+    Path("words.txt").write_text("rude\n")
+    rows = [
+        {"id": f"d{place}", "text": text, "references": ["tea"], "group": f"g{place % 2}"}
+        for place, text in enumerate(DIALOGUES)
+    ]
+    write_jsonl(Path("data/prepared/train.jsonl"), rows)
+    write_jsonl(Path("data/prepared/test.jsonl"), rows[:4])

@@ -1,0 +1,89 @@
+"""Whether a LoRA adapter belongs to a base: what peft would save for it there, and nothing else of the base."""
+
+import copy as copying
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from torch import Tensor, nn
+from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
+
+from detox.errors import InputError
+from detox.model import bases, library, lora, pretrained
+from detox.model.weights import opened
+from detox.params.sections import Tuning
+
+BASE, LORA, EMBEDDED = "base_model.model.", ".lora_", ".lora_embedding_"  # in names of weights
+# What T5 reads from one table unless its checkpoint has more of them.
+TABLE, TIED = "shared.weight", ("lm_head.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
+Shapes = dict[str, tuple[int, ...]]
+
+
+def check_fresh(p: Tuning, base: Path) -> None:
+    """Raises InputError unless an adapter can be made so for this base: every target has to be a linear layer of it."""
+    bases.check_family(base)
+    model = pretrained.skeleton(AutoModelForSeq2SeqLM, base)
+    paths = [name.split(".") for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    for target in p.targets:
+        parts = target.split(".")
+        if not any(path[-len(parts) :] == parts for path in paths):
+            known = ", ".join(sorted({path[-1] for path in paths}))
+            raise InputError(
+                f"params.yaml: adapter.tuning.targets has {target!r}, but the linear layers of the base {base} are "
+                f"called {known}: choose among them"
+            )
+    expected(lora.fresh(p), base, "params.yaml: adapter.tuning", "correct it")
+
+
+def expected(config: LoraConfig, base: Path, where: str, remedy: str) -> Shapes:
+    """`shapes` on this base. Raises InputError, which begins with where the configuration is, if they do not fit, or if
+    LoRA is on an embedding.
+    """
+    bases.check_family(base)
+    skeleton = pretrained.skeleton(AutoModelForSeq2SeqLM, base)
+    try:
+        found = shapes(config, skeleton)
+    except Exception as error:  # whatever a damaged or hostile configuration makes of it
+        reason = library.first_sentence(error)
+        raise InputError(f"{where} does not fit the base {base}: {reason}: {remedy}") from error
+    # T5 has one table for the encoder and the decoder, LoRA on it would have two: no plain T5 could be made of that.
+    if tables := {name.split(".")[-2] for name in found if EMBEDDED in name}:
+        raise InputError(
+            f"{where}: target_modules has {', '.join(sorted(tables))}, an embedding, which is not trained here: choose "
+            "linear layers alone"
+        )
+    return found
+
+
+def without_own(found: dict[str, Tensor], base: Path, path: Path) -> dict[str, Tensor]:
+    """The adapter's weights without the base's own: where the head has LoRA, peft saves the head beside it.
+
+    Raises InputError for one that is not as it is in the base.
+    """
+    beside = {name: name.removeprefix(BASE).replace(".base_layer.", ".") for name in found if LORA not in name}
+    if not beside:
+        return found
+    with opened(base, "get it again from its source") as held:
+        for name, own in beside.items():
+            table = TABLE if own in TIED and own not in held else own
+            if table in held and not torch.equal(held[table][:].to(found[name].dtype), found[name]):
+                raise InputError(
+                    f"{path}: {name} is not what the base {base} has, but a plain LoRA leaves that as it is: fetch the "
+                    "adapter that was trained on this base, or another"
+                )
+            if table in held:
+                del found[name]
+    return found
+
+
+def shapes(config: LoraConfig, skeleton: PreTrainedModel) -> Shapes:
+    """What peft itself would save for this configuration on such a base; nothing is allocated."""
+    with torch.device("meta"):
+        model = get_peft_model(skeleton, copying.deepcopy(config))
+    return {name: tuple(weight.shape) for name, weight in weights(model, "default").items()}
+
+
+def weights(model: PeftModel, adapter_name: str) -> dict[str, Tensor]:
+    """Those of one of the model's adapters, by the names that peft gives them in a file."""
+    # peft would ask the hub whether the base's vocabulary was resized; ours never is.
+    return get_peft_model_state_dict(model, adapter_name=adapter_name, save_embedding_layers=False)
