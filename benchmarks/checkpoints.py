@@ -65,7 +65,7 @@ def training(kept: Stopwatch, folder: Path) -> float:
     """Seconds of PPO up to its first checkpoint, which is written into `folder`."""
     model, p = reading.load(sections.Model), reading.load(sections.Ppo)
     base = local.path(model.source)
-    policy, tokenizer = Policy(base, ADAPTER), prompts.tokenizer(base)
+    policy, prompt = Policy(base, ADAPTER), prompts.load(base, model)
     reward = Classifier(reading.load(sections.Classifier, section="reward"))
     texts = [dialogue.text for dialogue in dialogues.load(PREPARED / "train.jsonl")]
     few = replace(p, steps=p.checkpoint_every, kl_horizon=p.checkpoint_every * p.batch_size // 4)
@@ -75,7 +75,7 @@ def training(kept: Stopwatch, folder: Path) -> float:
     state.freeze = kept.timed(state.freeze)  # type: ignore[method-assign]
 
     def train(p: sections.Ppo) -> Iterator[StepStats]:
-        return trainer.train(Models(policy, reward, tokenizer, model.max_prompt_tokens), texts, p, SEED, state)
+        return trainer.train(Models(policy, reward, prompt), texts, p, SEED, state)
 
     keep = kept.timed(checkpoints.Run(folder, p.checkpoint_every).keep)
     begin = time.perf_counter()
@@ -88,16 +88,14 @@ def summarising(kept: Stopwatch, folder: Path) -> float:
     """Seconds of decoding up to its first checkpoint, which is written into `folder`."""
     model, p = reading.load(sections.Model), reading.load(sections.Summarize)
     base = local.path(model.source)
-    policy, tokenizer = Policy(base, ADAPTER), prompts.tokenizer(base)
+    policy, prompt = Policy(base, ADAPTER), prompts.load(base, model)
     keys = [None, *summaries.keys(SEED, summaries.SAMPLES, p.samples)]
     test = dialogues.load(PREPARED / "test.jsonl")
     drawn = {row: [*dialogue.references[:1] * len(keys)] for row, dialogue in enumerate(test)}
     texts = [dialogue.text for dialogue in test[: p.checkpoint_every * (p.batch_size // len(keys))]]
-    sizes = {"batch_size": p.batch_size, "max_prompt_tokens": model.max_prompt_tokens}
+    sizes = {"batch_size": p.batch_size, "max_new_tokens": p.max_new_tokens}
     keep = kept.timed(checkpoints.Run(folder, p.checkpoint_every).keep)
-    batches = summaries.draw(
-        summaries.Writer(policy, tokenizer, max_new_tokens=p.max_new_tokens, **sizes), texts, keys, {}
-    )
+    batches = summaries.draw(summaries.Writer(policy, prompt, **sizes), texts, keys, {})
     begin = time.perf_counter()
     for step, batch in enumerate(batches, start=1):
         drawn |= batch

@@ -67,10 +67,10 @@ def step(folder: Path, dtype: str, device: torch.device, sizes: Sizes) -> dict[s
     k, episodes = sizes.k, sizes.prompts * sizes.k
     p = settings(episodes, episodes, k if dtype == "bfloat16" else k * max(1, sizes.prompts // 2), k, sizes.tokens, 2)
     policy = Policy(folder / "t5" / "base", folder / "t5" / "adapter", dtype, device)
-    tokenizer = prompts.tokenizer(folder / "t5" / "base")
-    steps = trainer.train(Models(policy, NoReward(), tokenizer, 512), dialogues, p, seed=1)
+    prompt = prompts.Prompt(prompts.tokenizer(folder / "t5" / "base"), 512)
+    steps = trainer.train(Models(policy, NoReward(), prompt), dialogues, p, seed=1)
     took = seconds(lambda: next(steps))
-    encoded = prompts.encode(tokenizer, [prompts.prompt(text) for text in dialogues], 512, device)
+    encoded = prompt.encode(dialogues, device)
     drawn = seconds(lambda: policy.sample(*encoded, list(range(episodes)), sizes.tokens))
     attention = sizes.width // 64 * 64
     shape = flops.Shape(sizes.width, attention, sizes.width * 8 // 3, sizes.layers, shapes.VOCABULARY)
@@ -90,7 +90,8 @@ def tuning(folder: Path, device: torch.device, sizes: Sizes) -> float:
     rows = [Dialogue(str(n), text, tuple(shapes.texts([sizes.tokens], rng)), str(n)) for n, text in enumerate(texts)]
     p = sections.Tuning(**TUNING, batch_size=16, epochs=1, patience=1, max_summary_tokens=sizes.tokens + 1)
     with tempfile.TemporaryDirectory() as unfinished:
-        plan, new = supervised.Plan(folder / "t5" / "base", p, 512, 1, device), folder / "tuned"
+        base, new = folder / "t5" / "base", folder / "tuned"
+        plan = supervised.Plan(base, p, prompts.Prompt(prompts.tokenizer(base), 512), 1, device)
         took = seconds(lambda: supervised.tune(plan, rows, [], Path(unfinished, new.name), new))
     return sum(len(text.split()) + sizes.tokens for text in texts) / took
 

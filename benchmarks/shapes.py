@@ -22,7 +22,8 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from detox.model.prompts import prompt
+from detox.model.prompts import fill
+from detox.params.kinds import PROMPT
 
 VOCABULARY = 32_128
 SPECIAL = ["<pad>", "</s>", "<unk>"]
@@ -119,7 +120,7 @@ def write_prompts(path: Path, lengths: Sequence[int]) -> Path:
 
 def write_dialogues(path: Path, dialogues: list[str]) -> Path:
     """Dialogues, and the prompts around them for programs that cannot make these, as JSON."""
-    both = {"dialogues": dialogues, "prompts": [prompt(dialogue) for dialogue in dialogues]}
+    both = {"dialogues": dialogues, "prompts": [fill(PROMPT, dialogue) for dialogue in dialogues]}
     path.write_text(json.dumps(both), encoding="utf-8")
     return path
 

@@ -16,6 +16,7 @@ from transformers import AutoTokenizer
 
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
+from detox.model.prompts import Prompt
 from detox.params import reading, sections
 from detox.ppo import trainer
 from detox.ppo.rollouts import Models
@@ -69,7 +70,7 @@ def prepared(
     dialogues = json.loads(texts.read_text(encoding="utf-8"))["dialogues"]
     different = dialogues[: p.steps * p.batch_size // p.samples_per_prompt]
     policy, tokenizer = Policy(base, adapter), AutoTokenizer.from_pretrained(base)
-    taken = trainer.train(Models(policy, NoReward(), tokenizer, 512), different, p, seed=1)
+    taken = trainer.train(Models(policy, NoReward(), Prompt(tokenizer, 512)), different, p, seed=1)
     for _ in range(warm_up):
         next(taken)
     return taken

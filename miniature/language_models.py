@@ -13,7 +13,8 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import Adafactor, PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
-from detox.model.prompts import prompt
+from detox.model.prompts import fill
+from detox.params.kinds import PROMPT
 from miniature.corpus import annotate
 from miniature.pretraining import SENTINELS, Example, blurred, example, scene
 
@@ -164,7 +165,7 @@ def tune(base: T5ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, s
 
     def draw() -> Example:
         shown = scene(rng)
-        return prompt(blurred(shown, rng)), annotate(shown, rng)
+        return fill(PROMPT, blurred(shown, rng)), annotate(shown, rng)
 
     optimizer = torch.optim.AdamW([weight for weight in model.parameters() if weight.requires_grad], lr=4e-3)
     fit(model, batches(draw, tokenizer, BATCH, rng), steps, optimizer, "adapter")

@@ -84,7 +84,7 @@ def classifier_card(kind: str, tsv: Path | None) -> str:
 def distance_from_base(policy: Policy, dialogues: list[str]) -> float:
     """KL(adapter ‖ base without it) in nats, mean over one sampled summary of each dialogue."""
     tokenizer = AutoTokenizer.from_pretrained(build.MODELS / "base")
-    ids, mask = prompts.encode(tokenizer, [prompts.prompt(text) for text in dialogues], max_tokens=512)
+    ids, mask = prompts.Prompt(tokenizer, max_tokens=512).encode(dialogues)
     sample = policy.sample(ids, mask, [seed_of(build.SEED, row) for row in range(len(dialogues))], max_new_tokens=72)
     with policy.language_model.disable_adapter(), torch.no_grad():
         base_logprobs = policy.evaluate(ids, mask, sample.ids, sample.mask).logprobs

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from detox import git
 from detox.errors import InputError, lines
 from detox.runtime import allocator, handover
 from detox.runtime.handover import Main
@@ -62,4 +63,5 @@ def _run(main: Main, start: Callable[[str, Main], None]) -> None:
     allocator.keep_freed()
     yield_while_waiting()
     with said_in_lines():
+        git.check_kept(Path())
         start(stage, main)

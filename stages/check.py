@@ -103,12 +103,13 @@ def device(p: Sections, errors: "list[InputError]") -> None:
 def models(p: Sections, found: dict[str, Path], errors: "list[InputError]") -> None:
     """Opens the base, and only if that serves the adapter, which has to fit it."""
     from detox.errors import noted
-    from detox.model import adapters, bases, fitting
+    from detox.model import adapters, bases, fitting, prompts
 
     if "model" not in found:
         return
     with noted(errors):
         bases.check(found["model"])
+        prompts.load(found["model"], p["model"])
         if "adapter" not in p:
             return
         if p["adapter"].source.made_here:

@@ -17,7 +17,7 @@ RESUME = Path(os.environ.get("DVC_ROOT", ".")) / ".resume" / "fetch_adapter"
 
 def main() -> None:
     from detox import files
-    from detox.model import fitting
+    from detox.model import fitting, prompts
     from detox.params import origins, reading, sections
     from detox.sources import local
 
@@ -32,7 +32,7 @@ def main() -> None:
     from detox.tuning import supervised
 
     device = devices.chosen()
-    plan = supervised.Plan(base, p.tuning, model.max_prompt_tokens, seed, device)
+    plan = supervised.Plan(base, p.tuning, prompts.load(base, model), seed, device)
     fitting.check_fresh(p.tuning, base)
     train, dev = (dialogues.load(source / f"{part}.jsonl") for part in ("train", "dev"))
     if p.source.origin == origins.NEW:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from detox import git
 from detox.errors import InputError, InputErrors, noted
 from stages import check, said_in_lines, yield_while_waiting
 
@@ -77,6 +78,7 @@ def pending(remote: bool) -> Pending:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    git.check(Path())
     try:
         with Repo() as repo:
             if remote:

@@ -1,7 +1,7 @@
 """Write the report page, the headline, and the release: the adapter with a model card.
 
 Reads  metrics/{prepare,train,evaluate,claims,rivals}.json, metrics/{train,tradeoff,progress}.csv, data/scores.jsonl,
-       data/summaries/{sft,ppo}.jsonl, data/prepared/test.jsonl, params.yaml (its sha256), models/ppo.
+       data/summaries/{sft,ppo}.jsonl, data/prepared/test.jsonl, params.yaml (its sha256, the prompt), models/ppo.
 Writes metrics/report.html   one page that needs nothing else and loads nothing
        metrics/headline.md   the short before-and-after table, for the terminal
        models/release        adapter_config.json, adapter_model.safetensors, README.md (the model card)
@@ -22,6 +22,7 @@ def main() -> None:
     import pandas
 
     from detox import files, parsing
+    from detox.params import reading, sections
     from detox.reporting import cards, figures, page, tables
 
     frame = tables.table(parsing.read_metrics(METRICS / "evaluate.json"))
@@ -36,7 +37,7 @@ def main() -> None:
         page.sha256s(HASHED),
     )
     base = parsing.read_metrics(POLICY / "adapter_config.json").get("base_model_name_or_path")
-    card = cards.render(frame, base or "base")
+    card = cards.render(frame, base or "base", reading.load(sections.Model).prompt)
     with files.atomic(METRICS / "report.html") as path:
         path.write_text(html, encoding="utf-8", newline="\n")
     with files.atomic(METRICS / "headline.md") as path:

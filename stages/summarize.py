@@ -63,15 +63,15 @@ def draw(
     from detox.sources import local
 
     base = local.path(model.source)
-    tokenizer, texts = prompts.tokenizer(base), [dialogue.text for dialogue in test]
-    note_cut(prompts.count_cut(tokenizer, texts, model.max_prompt_tokens), len(texts), model.max_prompt_tokens)
+    prompt, texts = prompts.load(base, model), [dialogue.text for dialogue in test]
+    note_cut(sum(prompt.too_long(texts)), len(texts), model.max_prompt_tokens)
     before = [None, *summaries.keys(seed, summaries.SAMPLES, p.samples)]
     fresh = summaries.keys(seed, summaries.STRESS_SAMPLES, p.stress_samples)
     step, record, _ = unfinished.state or State(0, {name: [] for name in ADAPTERS}, {})
     drawn: dict[str, dict[int, list[str]]] = {name: dict(rows) for name, rows in record.items()}
     for (name, adapter), keys in zip(ADAPTERS.items(), ([*before, *fresh], before), strict=True):
         policy = Policy(base, adapter, model.dtype, device)
-        writer = summaries.Writer(policy, tokenizer, p.batch_size, model.max_prompt_tokens, p.max_new_tokens)
+        writer = summaries.Writer(policy, prompt, p.batch_size, p.max_new_tokens)
         for batch in summaries.draw(writer, texts, keys, drawn[name]):
             drawn[name] |= batch
             step += 1

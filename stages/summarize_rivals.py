@@ -34,9 +34,8 @@ def main() -> None:
     systems = rivals.adapter_systems(ADAPTER, PPO, SNAPSHOTS, p.scales)
     writer = Writer(
         Policy(base, ADAPTER, model.dtype, devices.chosen()),
-        prompts.tokenizer(base),
+        prompts.load(base, model),
         summarize.batch_size,
-        model.max_prompt_tokens,
         summarize.max_new_tokens,
     )
     rows_of = rivals.draw(writer, chosen, systems, p, summarize.samples, seed)

@@ -35,9 +35,9 @@ def main() -> None:
     model.check_micro_batch(p)
     base, judged = local.path(model.source), reading.load(sections.Classifier, section="reward")
     policy, reward = Policy(base, ADAPTER, model.dtype, device), Classifier(judged, device)
-    tokenizer, texts = prompts.tokenizer(base), [dialogue.text for dialogue in dialogues.load(TRAIN)]
-    note_cut(cut := prompts.count_cut(tokenizer, texts, model.max_prompt_tokens), len(texts), model.max_prompt_tokens)
-    models = Models(policy, reward, tokenizer, model.max_prompt_tokens)
+    prompt, texts = prompts.load(base, model), [dialogue.text for dialogue in dialogues.load(TRAIN)]
+    note_cut(cut := sum(prompt.too_long(texts)), len(texts), model.max_prompt_tokens)
+    models = Models(policy, reward, prompt)
     state, inputs = TrainState(policy, p), [TRAIN, ADAPTER, base, local.path(judged.source)]
     with checkpoints.resumable(
         "train_ppo", [seed, model, judged, p, devices.name(device)], inputs, p.checkpoint_every
@@ -53,7 +53,7 @@ def main() -> None:
                     state.snapshots[row.step] = adapters.weights(policy.language_model, POLICY)
                 unfinished.keep(state.freeze())
         except divergence.Diverged as error:
-            raise divergence.report(error, state.step + 1, unfinished.area / "diverged", tokenizer) from error
+            raise divergence.report(error, state.step + 1, unfinished.area / "diverged", prompt.tokenizer) from error
         if ranks.rank() == 0:
             publish(policy, state, p, cut)
 

@@ -39,7 +39,7 @@ def draw(
     The writer's policy comes with the adapter before PPO, and loses it.
     """
     texts = [dialogue.text for dialogue in dialogues]
-    clean = word_filter(writer.tokenizer, words.read(Path(p.bad_words)))
+    clean = word_filter(writer.prompt.tokenizer, words.read(Path(p.bad_words)))
     pool = summaries.keys(seed, SAMPLES, p.pool)
     usual = [None, *pool[:samples]]
 

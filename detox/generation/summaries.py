@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tqdm import tqdm
-from transformers import LogitsProcessor, PreTrainedTokenizerBase
+from transformers import LogitsProcessor
 
 from detox.corpus.dialogues import Dialogue
 from detox.model import prompts
@@ -20,9 +20,8 @@ class Writer(NamedTuple):
     """Who writes summaries, how many at once, and how much is read and written for one."""
 
     policy: Policy
-    tokenizer: PreTrainedTokenizerBase
+    prompt: prompts.Prompt
     batch_size: int
-    max_prompt_tokens: int
     max_new_tokens: int
 
 
@@ -42,11 +41,10 @@ def draw(
     """
 
     def summarised(rows: list[int]) -> dict[int, list[str]]:
-        texts = [prompts.prompt(dialogues[row]) for row in rows]
         seeds = [None if key is None else seed_of(*key, row) for row in rows for key in keys]
-        encoded = prompts.encode(writer.tokenizer, texts, writer.max_prompt_tokens, writer.policy.device)
+        encoded = writer.prompt.encode([dialogues[row] for row in rows], writer.policy.device)
         sample = writer.policy.sample(*encoded, seeds, writer.max_new_tokens, constraint)
-        decoded = prompts.decode(writer.tokenizer, sample.ids, sample.mask)
+        decoded = prompts.decode(writer.prompt.tokenizer, sample.ids, sample.mask)
         return {row: decoded[place * len(keys) : (place + 1) * len(keys)] for place, row in enumerate(rows)}
 
     batches = by_length(dialogues, max(1, writer.batch_size // len(keys)), f"{len(keys)} summaries each")

@@ -7,7 +7,7 @@ from torch import nn
 from transformers import AutoModelForSeq2SeqLM, PreTrainedConfig, PreTrainedModel
 
 from detox.errors import InputError
-from detox.model import linear, pretrained, prompts
+from detox.model import linear, pretrained
 from detox.model.attention import SHARED
 
 # model_type in a config.json of those whose attention detox.model.attention can be: it wants T5's relative positions,
@@ -16,10 +16,9 @@ SERVED = ("t5", "mt5", "longt5")
 
 
 def check(folder: Path) -> PreTrainedModel:
-    """The base without its weights, once it is one that serves, whole, with a tokenizer. Raises InputError."""
+    """The base without its weights, once it is one that serves, whole. Raises InputError."""
     described(folder)
     skeleton: PreTrainedModel = pretrained.check(AutoModelForSeq2SeqLM, folder)
-    prompts.tokenizer(folder)
     return skeleton
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
 
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -20,9 +20,19 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 Names = Annotated[
     tuple[Text, ...], Field(min_length=1), BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
 ]
+DIALOGUE = "{dialogue}"  # in a prompt
+PROMPT = f"Summarize the following conversation.\n\n{DIALOGUE}\n\nSummary:\n"
 
 
 def require(condition: object, message: str) -> None:
     """Raises ValueError, which pydantic makes part of its own, unless the condition holds."""
     if not condition:
         raise ValueError(message)
+
+
+def _prompt(value: str) -> str:
+    require(value.count(DIALOGUE) == 1, f"must hold {DIALOGUE} once, where the dialogue goes")
+    return value
+
+
+Prompt = Annotated[Text, AfterValidator(_prompt)]

@@ -7,6 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from detox.errors import InputError
 from detox.params.kinds import (
+    PROMPT,
     STRICT,
     Count,
     Fraction,
@@ -14,6 +15,7 @@ from detox.params.kinds import (
     NonNegative,
     Positive,
     PositiveFraction,
+    Prompt,
     PromptTokens,
     Share,
     Switch,
@@ -32,6 +34,7 @@ class Model:
     source: Source
     max_prompt_tokens: PromptTokens
     dtype: Literal["float32", "bfloat16"]
+    prompt: Prompt = PROMPT
 
     def check_micro_batch(self, p: "Ppo") -> None:
         """Raises InputError if PPO would compute a prompt beside others in bfloat16, which changes its rounding."""

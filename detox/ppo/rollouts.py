@@ -6,23 +6,22 @@ from typing import NamedTuple
 import torch
 from safetensors.torch import load, save
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
 from detox.model import distributions, prompts
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
+from detox.model.prompts import Prompt
 from detox.model.sampling import Sample
 from detox.params import sections
 from detox.runtime import ranks
 
 
 class Models(NamedTuple):
-    """What a rollout is made with: who writes, who scores, and the tokens of both."""
+    """What a rollout is made with: who writes, who scores, and what the writer is given."""
 
     policy: Policy
     reward: Classifier
-    tokenizer: PreTrainedTokenizerBase
-    max_prompt_tokens: int
+    prompt: Prompt
 
 
 class Rollout(NamedTuple):
@@ -86,9 +85,8 @@ def score(margins: Tensor, truncated: Tensor, score_clip: float, missing_eos_pen
 
 def collect(models: Models, dialogues: Sequence[str], seeds: Sequence[int], p: sections.Ppo) -> Rollout:
     """One episode per seed, the first k of the first dialogue: sample, score, and compare with the reference."""
-    policy, tokenizer = models.policy, models.tokenizer
-    texts = [prompts.prompt(dialogue) for dialogue in dialogues]
-    prompt_ids, prompt_mask = prompts.encode(tokenizer, texts, models.max_prompt_tokens, policy.device)
+    policy, tokenizer = models.policy, models.prompt.tokenizer
+    prompt_ids, prompt_mask = models.prompt.encode(dialogues, policy.device)
     sample = draw(policy, prompt_ids, prompt_mask, seeds, p.max_new_tokens, p.decode_batch_size)
     truncated = ~((sample.ids == tokenizer.eos_token_id) & sample.mask).any(dim=1)
     margins = models.reward.margin(prompts.decode(tokenizer, sample.ids, sample.mask)).to(policy.device)
@@ -107,7 +105,7 @@ def collect(models: Models, dialogues: Sequence[str], seeds: Sequence[int], p: s
         margins > 0,
         clean_before(models, sample, p.prefix_every),
     )
-    everything = torch.arange(len(texts), device=policy.device)
+    everything = torch.arange(len(dialogues), device=policy.device)
     parts = rollout.by_length(everything, p.micro_batch_size // rollout.k)
     if not policy.exact:
         for part in parts:
@@ -129,7 +127,7 @@ def clean_before(models: Models, sample: Sample, every: int) -> Tensor:
     if looks:
         rows, ends = (torch.tensor(numbers, device=sample.ids.device) for numbers in zip(*looks, strict=True))
         before = torch.arange(response, device=sample.ids.device) < ends[:, None]
-        verdicts = models.reward.margin(prompts.decode(models.tokenizer, sample.ids[rows], before)) > 0
+        verdicts = models.reward.margin(prompts.decode(models.prompt.tokenizer, sample.ids[rows], before)) > 0
         for (row, t), verdict in zip(looks, verdicts.tolist(), strict=True):
             found[row, t:] = verdict
     return found & sample.mask

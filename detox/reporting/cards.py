@@ -9,13 +9,13 @@ import pandas as pd
 from detox.reporting import tables
 
 
-def render(frame: pd.DataFrame, base: str) -> str:
+def render(frame: pd.DataFrame, base: str, prompt: str) -> str:
     """The card: what the adapter is, its numbers (frame as `tables.table` makes it), its limits, how to load it.
 
-    base is the adapter's base model, a hub id or a local folder.
+    base is the adapter's base model, a hub id or a local folder; prompt is that of params.yaml.
     """
     loader = jinja2.PackageLoader("detox.reporting")
-    # Not escaped, because it is Markdown: all that it takes from elsewhere is the base's name, and numbers.
+    # Not escaped, because it is Markdown: all that it takes from elsewhere is names, numbers and the prompt.
     environment = jinja2.Environment(  # noqa: S701
         loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
@@ -24,7 +24,7 @@ def render(frame: pd.DataFrame, base: str) -> str:
     # What else an adapter says of its base would go into Markdown and code as it is.
     name = base if on_hub else re.sub(r"[^\w.-]", "_", Path(base).name)
     return environment.get_template("card.md.jinja").render(
-        on_hub=on_hub, base=name, table=tables.sliced(frame), metrics=_metrics(frame)
+        on_hub=on_hub, base=name, prompt=prompt.rstrip("\n"), table=tables.sliced(frame), metrics=_metrics(frame)
     )
 
 

@@ -7,10 +7,12 @@ nothing is chosen by the test dialogues.
 
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from detox import git
 from detox.errors import InputError
 from detox.params import profiles
 from detox.params.reading import PARAMS
@@ -62,6 +64,7 @@ def main() -> None:
     from dvc.exceptions import DvcException
 
     try:
+        git.check(Path())
         print(_board().to_string(index=False))
     except (DvcException, InputError, OSError) as error:
         sys.exit(f"error: {' '.join(str(error).split())}")

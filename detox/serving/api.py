@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from peft import PeftModel
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from detox.errors import InputError
 from detox.model import adapters, bases, linear, prompts, sampling
@@ -62,11 +62,11 @@ class Summarizer:
         """Loads them. Raises InputError if one is missing or does not fit."""
         self.sides = (AFTER,) if after_only else (BEFORE, AFTER)
         base, p = base_model()
-        self.limits = limits(p)
+        self.max_new_tokens = max_new_tokens()
         self.exact = p.dtype == "float32"  # in bfloat16 much of a merged adapter would be lost
         folders = made({side: ADAPTERS[side] for side in self.sides})
         self.model = adapted(bases.load(base, p.dtype), base, folders)
-        self.tokenizer = prompts.tokenizer(base)
+        self.prompt = prompts.load(base, p)
         self.scorer = None if after_only else Scorer()
 
     def __call__(self, dialogues: Sequence[str]) -> list[Row]:
@@ -77,32 +77,30 @@ class Summarizer:
 
     def _rows(self, dialogues: Sequence[str]) -> list[Row]:
         columns = {side: self._side(side, dialogues) for side in self.sides}
-        lengths = map(len, self.tokenizer([prompts.prompt(text) for text in dialogues], verbose=False)["input_ids"])
         return [
-            {**{side: column[row] for side, column in columns.items()}, "truncated": length > self.limits[0]}
-            for row, length in enumerate(lengths)
+            {**{side: column[row] for side, column in columns.items()}, "truncated": truncated}
+            for row, truncated in enumerate(self.prompt.too_long(dialogues))
         ]
 
     def _side(self, side: str, dialogues: Sequence[str]) -> list[Row]:
         """The summaries of one adapter, with their toxicity."""
         self.model.set_adapter(side)
         with adapters.merged(self.model) if self.exact else nullcontext():
-            texts = greedy(self.model, self.tokenizer, dialogues, *self.limits)
+            texts = greedy(self.model, self.prompt, dialogues, self.max_new_tokens)
         toxicity = self.scorer(texts) if self.scorer else [{}] * len(texts)
         return [{"summary": text} | scores for text, scores in zip(texts, toxicity, strict=True)]
 
 
 def greedy(
     model: Any,  # transformers' own, or peft's around it
-    tokenizer: PreTrainedTokenizerBase,
+    prompt: prompts.Prompt,
     dialogues: Sequence[str],
-    max_prompt_tokens: int,
     max_new_tokens: int,
 ) -> list[str]:
     """The most probable summary of each dialogue, token by token."""
-    ids, mask = prompts.encode(tokenizer, [prompts.prompt(text) for text in dialogues], max_prompt_tokens)
+    ids, mask = prompt.encode(dialogues)
     sample = sampling.most_probable(model, ids, mask, max_new_tokens)
-    return prompts.decode(tokenizer, sample.ids, sample.mask)
+    return prompts.decode(prompt.tokenizer, sample.ids, sample.mask)
 
 
 def base_model() -> tuple[Path, sections.Model]:
@@ -111,9 +109,9 @@ def base_model() -> tuple[Path, sections.Model]:
     return local.path(p.source), p
 
 
-def limits(p: sections.Model) -> tuple[int, int]:
-    """How many tokens the base reads, and how many it writes."""
-    return p.max_prompt_tokens, reading.load(sections.Summarize).max_new_tokens
+def max_new_tokens() -> int:
+    """How many tokens of a summary the base writes at most."""
+    return reading.load(sections.Summarize).max_new_tokens
 
 
 def made(folders: Mapping[str, Path]) -> Mapping[str, Path]:

@@ -5,14 +5,15 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from transformers import AutoModelForSeq2SeqLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
 
 from detox import files
 from detox.corpus import dialogues
 from detox.errors import InputError
 from detox.generation import rivals
 from detox.model import pretrained, prompts
-from detox.serving.api import ADAPTERS, AFTER, adapted, base_model, greedy, limits, made
+from detox.params.sections import Model
+from detox.serving.api import ADAPTERS, AFTER, adapted, base_model, greedy, made, max_new_tokens
 
 CHECKED = 8  # dialogues whose summaries the merged model must give again
 TEST = Path("data/prepared/test.jsonl")
@@ -36,29 +37,28 @@ def merge(folder: Path, scale: float = 1.0) -> int:
     if folder.exists():
         raise InputError(f"{folder} exists already: remove it or choose another name")
     base, p = base_model()
-    max_new_tokens = (allowed := limits(p))[1]
     texts = [dialogue.text for dialogue in rivals.choose(dialogues.load(TEST), CHECKED)]
     before, after = made(ADAPTERS).values()
     with tempfile.TemporaryDirectory() as scratch, files.atomic(folder) as new:
         scaled = Path(scratch, "adapter")
         rivals.save_scaled(before, after, scale, scaled)
-        plain, tokenizer = pretrained.model(AutoModelForSeq2SeqLM, base), prompts.tokenizer(base)
+        plain, prompt, length = pretrained.model(AutoModelForSeq2SeqLM, base), prompts.load(base, p), max_new_tokens()
         model = adapted(plain, base, {AFTER: scaled})
-        wanted = greedy(model, tokenizer, texts, *allowed)
-        _save(model.merge_and_unload(safe_merge=True), tokenizer, max_new_tokens, new)
-        check(new, texts, wanted, scale, allowed)
+        wanted = greedy(model, prompt, texts, length)
+        _save(model.merge_and_unload(safe_merge=True), prompt, length, new)
+        check(new, p, texts, wanted, scale, length)
     return len(texts)
 
 
-def check(folder: Path, texts: Sequence[str], wanted: Sequence[str], scale: float, limits: tuple[int, int]) -> None:
-    """Raises InputError unless the model in the folder, read back, gives these summaries."""
-    model, tokenizer = pretrained.model(AutoModelForSeq2SeqLM, folder), prompts.tokenizer(folder)
-    if greedy(model, tokenizer, texts, *limits) != wanted:
+def check(folder: Path, p: Model, texts: Sequence[str], wanted: Sequence[str], scale: float, length: int) -> None:
+    """Raises InputError unless the model in the folder, read back, gives these summaries of so many tokens."""
+    model, prompt = pretrained.model(AutoModelForSeq2SeqLM, folder), prompts.load(folder, p)
+    if greedy(model, prompt, texts, length) != wanted:
         raise InputError(f"merged at {scale:g} the model says something else than its adapter: try another scale")
 
 
-def _save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_new_tokens: int, folder: Path) -> None:
-    model.generation_config.max_new_tokens = max_new_tokens  # else `generate` would cut every summary short
+def _save(model: PreTrainedModel, prompt: prompts.Prompt, length: int, folder: Path) -> None:
+    model.generation_config.max_new_tokens = length  # else `generate` would cut every summary short
     model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    (folder / "README.md").write_text(CARD.format(prompt=prompts.PROMPT), encoding="utf-8", newline="\n")
+    prompt.tokenizer.save_pretrained(folder)
+    (folder / "README.md").write_text(CARD.format(prompt=prompt.text), encoding="utf-8", newline="\n")

@@ -5,13 +5,13 @@ undamaged; verify pulls into a fresh clone of HEAD.
 """
 
 import argparse
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from detox import git
 from detox.errors import InputError
 from detox.runtime.processes import stoppable
 from detox.sharing.objects import Object
@@ -61,7 +61,7 @@ def verify(repo: Any, limit: int) -> str:
     _warn_of_changes(root)
     own = repo.config.load_one("local")  # .dvc/config.local, which may hold keys or an endpoint, is in no clone
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
-        _git(root, "clone", "--quiet", str(root), f"{folder}/clone")
+        git.said(root, "clone", "--quiet", str(root), f"{folder}/clone")
         settings = {
             "core": {**own["core"], "site_cache_dir": f"{folder}/site-cache"},
             "cache": {"dir": f"{folder}/cache"},
@@ -121,16 +121,8 @@ def _refuse(faults: Mapping[Object, str], storage: Storage, remedy: str) -> None
 
 def _warn_of_changes(root: Path) -> None:
     """Others, and verify, see the commit alone."""
-    if _git(root, "status", "--porcelain", "--", "dvc.lock", ".dvc/config"):
+    if git.said(root, "status", "--porcelain", "--", "dvc.lock", ".dvc/config"):
         print("warning: dvc.lock or .dvc/config is not committed: others find what the commit names", file=sys.stderr)
-
-
-def _git(root: Path, *arguments: str) -> str:
-    finished = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True)  # noqa: S603, S607
-    if finished.returncode:
-        said = " ".join(finished.stderr.split())
-        raise InputError(f"git {arguments[0]} says: {said}: commit the project, then run this again")
-    return finished.stdout
 
 
 def main() -> None:
@@ -145,6 +137,7 @@ def main() -> None:
     from dvc.repo import Repo
 
     try:
+        git.check(Path())
         with stoppable(), Repo() as repo:
             print({"push": push, "pull": pull, "verify": verify}[arguments.command](repo, arguments.limit))
     except (InputError, DvcException) as error:

@@ -53,10 +53,14 @@ def main() -> None:
     """The command line."""
     from dvc.exceptions import DvcException
 
+    from detox import git
+    from detox.errors import InputError
+
     try:
+        git.check(Path())
         for name in mend(Path()):
             print(f"note: {name} is removed, which DVC was writing when it was killed; what has run is not lost")
-    except (DvcException, OSError) as error:
+    except (DvcException, InputError, OSError) as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
 
 

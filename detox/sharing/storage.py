@@ -35,7 +35,12 @@ class Storage:
     def __init__(self, repo: Any, seconds: int) -> None:
         name = repo.config["core"].get("remote", "storage")
         url = repo.config["remote"].get(name, {}).get("url", "")
-        if not url.startswith("s3://") or urlsplit(url).netloc in ("", PLACEHOLDER):
+        if url and not url.startswith("s3://"):
+            raise InputError(
+                f"the remote {name} is not on S3, where alone every object is looked at: use `dvc push` and "
+                "`dvc pull`, and `dvc status --cloud` to compare"
+            )
+        if urlsplit(url).netloc in ("", PLACEHOLDER):
             how = f"modify {name} url" if url else f"add --default {name}"
             raise InputError(
                 f"there is no remote on S3 yet: dvc remote {how} s3://BUCKET/FOLDER, then commit .dvc/config"

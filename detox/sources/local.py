@@ -7,7 +7,9 @@ paths: `find * -type f -not -path '*/.*' -print0 | LC_ALL=C sort -z | xargs -0 s
 import hashlib
 import os
 import re
+import shlex
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,17 +61,53 @@ def check_links(folder: Path) -> None:
 def check_digest(name: str, path: Path, source: Source) -> None:
     """Raises InputError unless what lies at `path` is what the source's sha256 says."""
     if (found := digest(path)) != source.sha256:
+        check_line_ends(name, path, source)
         remedy = "set that to null and run `make pin` to accept it" if source.remote else "run `make pin` to accept it"
         raise InputError(f"{name} has sha256 {found}, but params.yaml pins {source.sha256}: put it back, or {remedy}")
 
 
-def digest(path: Path) -> str:
+def check_line_ends(name: str, path: Path, source: Source) -> None:
+    """Raises InputError if what lies at `path` is what the source's sha256 says but for line ends."""
+    if digest(path, _sha256_without_returns) != source.sha256:
+        return
+    changed = [file for file in _files(path).values() if _sha256(file) != _sha256_without_returns(file)]
+    raise InputError(
+        f"{name} is what params.yaml pins but for its line ends, which were changed to those of Windows, as git does "
+        f"where core.autocrlf is true: sed -i 's/\\r$//' {shlex.join(map(str, changed))}"
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sha256_without_returns(path: Path) -> str:
+    """Of a text with the line ends of Unix; a NUL among its first bytes makes a file none, as for git."""
+    with path.open("rb") as file:
+        if b"\0" in file.read(8000):
+            return _sha256(path)
+        file.seek(0)
+        found = hashlib.sha256()
+        for line in file:
+            found.update(line.removesuffix(b"\r\n") + b"\n" if line.endswith(b"\r\n") else line)
+        return found.hexdigest()
+
+
+def digest(path: Path, of: Callable[[Path], str] = _sha256) -> str:
     """SHA-256 of a file, or of a folder's manifest, in hexadecimal; hidden files do not count."""
     if path.is_file():
-        return _sha256(path)
-    files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
-    lines = [f"{_sha256(file)}  {name}\n" for name, file in sorted(files.items()) if "/." not in f"/{name}"]
+        return of(path)
+    lines = [f"{of(file)}  {name}\n" for name, file in _files(path).items()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _files(path: Path) -> dict[str, Path]:
+    """Those of a folder that count, by name and in its order; of a file itself."""
+    if path.is_file():
+        return {path.name: path}
+    files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
+    return {name: file for name, file in sorted(files.items()) if "/." not in f"/{name}"}
 
 
 def to_safetensors(folder: Path) -> None:
@@ -141,8 +179,3 @@ def _check_plain(name: object, tensor: object) -> None:
         raise ValueError(f"{brief(name)} is a tensor of another kind: {tensor.layout}, {tensor.dtype}, {tensor.device}")
     if tensor.nbytes > tensor.untyped_storage().nbytes():
         raise ValueError(f"{brief(name)} has more numbers than the file holds of it")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -43,8 +43,10 @@ def pin_of(source: Source) -> Pin | None:
     if not (path := Path(source.path)).exists():
         raise InputError(f"{path} does not exist: check the source's path in params.yaml")
     local.check_links(path)
-    new = local.digest(path)
-    return None if new == source.sha256 else ("sha256", new)
+    if (new := local.digest(path)) == source.sha256:
+        return None
+    local.check_line_ends(source.path, path, source)  # or the pin would fail for everybody else
+    return "sha256", new
 
 
 def _newest(source: Source) -> str:

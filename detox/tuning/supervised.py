@@ -14,7 +14,6 @@ from peft import PeftModel, get_peft_model
 from transformers import (
     DataCollatorForSeq2Seq,
     EarlyStoppingCallback,
-    PreTrainedTokenizerBase,
     Seq2SeqTrainer,
     Seq2SeqTrainingArguments,
     set_seed,
@@ -25,7 +24,8 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 from detox import files
 from detox.corpus.dialogues import Dialogue
 from detox.evaluation.rouge import Rouge
-from detox.model import adapters, bases, lora, prompts
+from detox.model import adapters, bases, lora
+from detox.model.prompts import Prompt
 from detox.model.sampling import seed_of
 from detox.params.sections import Tuning
 from detox.runtime import checkpoints, devices
@@ -41,14 +41,14 @@ class Plan(NamedTuple):
 
     base: Path
     tuning: Tuning
-    max_prompt_tokens: int
+    prompt: Prompt
     seed: int
     device: torch.device
 
     def fingerprint(self, prepared: Path) -> str:
         """What the tuned adapter depends on, as a name for the folder in which an interrupted run is kept."""
         inputs = [self.base, prepared / "train.jsonl", prepared / "dev.jsonl"]
-        settings = [self.tuning, self.max_prompt_tokens, self.seed, devices.name(self.device)]
+        settings = [self.tuning, self.prompt.max_tokens, self.prompt.text, self.seed, devices.name(self.device)]
         return checkpoints.fingerprint(settings, inputs)
 
 
@@ -62,9 +62,9 @@ def tune(
     checkpoint in `unfinished`.
     """
     set_seed(plan.seed)
-    p, tokenizer = plan.tuning, prompts.tokenizer(plan.base)
+    p = plan.tuning
     model = get_peft_model(bases.load(plan.base), lora.fresh(p))
-    examples, held_out = (_examples(tokenizer, part, plan) for part in (train, dev))
+    examples, held_out = (_examples(part, plan) for part in (train, dev))
     held_out.sort(key=lambda row: len(row["input_ids"]))
     passes = [row for number in range(p.epochs) for row in one_pass(examples, p.batch_size, seed_of(plan.seed, number))]
     trainer = Seq2SeqTrainer(
@@ -72,14 +72,14 @@ def tune(
         args=_arguments(unfinished, plan, len(examples), bool(dev)),
         train_dataset=passes,
         eval_dataset=held_out if dev else None,  # type: ignore[arg-type]
-        data_collator=DataCollatorForSeq2Seq(tokenizer, model=model),
+        data_collator=DataCollatorForSeq2Seq(plan.prompt.tokenizer, model=model),
         callbacks=[EarlyStoppingCallback(p.patience)] if dev else [],
     )
     trainer.train(resume_from_checkpoint=_newest(unfinished))
     model.save_pretrained(str(folder), save_embedding_layers=False)
     result: dict[str, Any] = {"steps": trainer.state.global_step}
     if dev:
-        result |= {"dev_loss": trainer.state.best_metric, **_rouge(model, tokenizer, dev, plan)}
+        result |= {"dev_loss": trainer.state.best_metric, **_rouge(model, dev, plan)}
     return result
 
 
@@ -92,7 +92,7 @@ def begin(plan: Plan, dev: Sequence[Dialogue], folder: Path) -> dict[str, float]
     set_seed(plan.seed)
     model = get_peft_model(bases.load(plan.base), lora.fresh(plan.tuning))
     model.save_pretrained(str(folder), save_embedding_layers=False)
-    return _rouge(model.to(plan.device), prompts.tokenizer(plan.base), dev, plan) if dev else {}
+    return _rouge(model.to(plan.device), dev, plan) if dev else {}
 
 
 def _newest(unfinished: Path) -> str | None:
@@ -119,13 +119,13 @@ def _is_sound(checkpoint: Path) -> bool:
     return not stopped and all((checkpoint / name).is_file() for name in PARTS)
 
 
-def _examples(tokenizer: PreTrainedTokenizerBase, dialogues: Sequence[Dialogue], plan: Plan) -> list[Example]:
+def _examples(dialogues: Sequence[Dialogue], plan: Plan) -> list[Example]:
     """Prompt and reference as token ids, one row for each reference."""
     rows, longest = [], plan.tuning.max_summary_tokens
     for dialogue in dialogues:
-        ids, mask = prompts.encode(tokenizer, [prompts.prompt(dialogue.text)], plan.max_prompt_tokens)
+        ids, mask = plan.prompt.encode([dialogue.text])
         for reference in dialogue.references:
-            labels = tokenizer(reference, truncation=True, max_length=longest)["input_ids"]
+            labels = plan.prompt.tokenizer(reference, truncation=True, max_length=longest)["input_ids"]
             rows.append({"input_ids": ids[0].tolist(), "attention_mask": mask[0].long().tolist(), "labels": labels})
     return rows
 
@@ -138,21 +138,20 @@ def one_pass(examples: Sequence[Example], batch_size: int, seed: int) -> list[Ex
 
 
 @torch.no_grad()
-def _rouge(
-    model: PeftModel, tokenizer: PreTrainedTokenizerBase, dialogues: Sequence[Dialogue], plan: Plan
-) -> dict[str, float]:
+def _rouge(model: PeftModel, dialogues: Sequence[Dialogue], plan: Plan) -> dict[str, float]:
     """Mean ROUGE of greedy summaries, the best over the references."""
     p = plan.tuning
     dialogues = sorted(dialogues, key=lambda dialogue: len(dialogue.text))
     model.eval()
     texts: list[str] = []
     for start in range(0, len(dialogues), p.batch_size):
-        batch = [prompts.prompt(dialogue.text) for dialogue in dialogues[start : start + p.batch_size]]
-        ids, mask = prompts.encode(tokenizer, batch, plan.max_prompt_tokens, model.device)
+        ids, mask = plan.prompt.encode(
+            [dialogue.text for dialogue in dialogues[start : start + p.batch_size]], model.device
+        )
         drawn = model.generate(
             input_ids=ids, attention_mask=mask, max_new_tokens=p.max_summary_tokens, do_sample=False, num_beams=1
         )
-        texts += tokenizer.batch_decode(drawn, skip_special_tokens=True)
+        texts += plan.prompt.tokenizer.batch_decode(drawn, skip_special_tokens=True)
     rouge = Rouge().compute(predictions=texts, references=[list(each.references) for each in dialogues])
     return {name: sum(values) / len(values) for name, values in rouge.items()}
 

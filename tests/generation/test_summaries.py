@@ -20,8 +20,10 @@ pytest_plugins = ["models"]
 def drawn(
     policy: Policy, tokenizer: PreTrainedTokenizerBase, keys: Sequence[tuple[int, ...] | None], batch_size: int
 ) -> list[list[str]]:
-    sizes = {"batch_size": batch_size, "max_prompt_tokens": 30, "max_new_tokens": 10}
-    return summaries.in_order(summaries.draw(summaries.Writer(policy, tokenizer, **sizes), DIALOGUES, keys, {}))
+    sizes = {"batch_size": batch_size, "max_new_tokens": 10}
+    return summaries.in_order(
+        summaries.draw(summaries.Writer(policy, prompts.Prompt(tokenizer, 30), **sizes), DIALOGUES, keys, {})
+    )
 
 
 def test_the_most_probable_summary_of_a_dialogue_is_its_own_whatever_the_batch_and_whatever_is_drawn_beside_it(
@@ -29,8 +31,8 @@ def test_the_most_probable_summary_of_a_dialogue_is_its_own_whatever_the_batch_a
 ) -> None:
     alone = []
     for dialogue in DIALOGUES:
-        prompt = prompts.encode(tokenizer, [prompts.prompt(dialogue)], 30)
-        sample = policy.sample(*prompt, [None], 10)
+        encoded = prompts.Prompt(tokenizer, 30).encode([dialogue])
+        sample = policy.sample(*encoded, [None], 10)
         alone += prompts.decode(tokenizer, sample.ids, sample.mask)
     assert len(set(alone)) > 3
     for batch_size in (1, 4, 100):
@@ -54,8 +56,8 @@ def test_a_sample_depends_on_its_key_and_the_number_of_its_dialogue_alone(
 
 
 def test_a_sample_is_what_the_policy_draws_from_that_seed(policy: Policy, tokenizer: PreTrainedTokenizerBase) -> None:
-    prompt = prompts.encode(tokenizer, [prompts.prompt(DIALOGUES[4])], 30)
-    sample = policy.sample(*prompt, [seed_of(0, 3, 1, 4)], 10)
+    encoded = prompts.Prompt(tokenizer, 30).encode([DIALOGUES[4]])
+    sample = policy.sample(*encoded, [seed_of(0, 3, 1, 4)], 10)
     expected = prompts.decode(tokenizer, sample.ids, sample.mask)
     assert drawn(policy, tokenizer, [(0, 3, 0), (0, 3, 1)], batch_size=4)[4][1:] == expected
 

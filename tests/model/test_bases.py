@@ -69,7 +69,7 @@ def test_a_base_that_serves_decodes_and_scores_as_in_transformers(name: str, tmp
     save_adapter(adapter, base, seed=1)
     bases.check(base)
     plain = PeftModel.from_pretrained(AutoModelForSeq2SeqLM.from_pretrained(base), adapter).eval()
-    ids, mask = prompts.encode(prompts.tokenizer(base), [prompts.prompt(text) for text in DIALOGUES], 30)
+    ids, mask = prompts.Prompt(prompts.tokenizer(base), 30).encode(DIALOGUES)
     policy = Policy(base, adapter)
     sample = policy.sample(ids, mask, range(2 * len(ids)), 8)
     expected = logprobs(plain, ids, mask, sample.ids) * sample.mask

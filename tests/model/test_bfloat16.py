@@ -13,6 +13,7 @@ from detox.errors import InputError
 from detox.model import adapters
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
+from detox.model.prompts import Prompt
 from detox.params import origins, sections
 from detox.ppo import trainer
 from detox.ppo.rollouts import Models
@@ -60,7 +61,7 @@ def test_before_the_first_update_the_kl_is_0_and_every_ratio_is_1_and_then_the_p
 ) -> None:
     p = sections.Ppo(**ALONE)
     state = TrainState(coarse, p)
-    first, second = trainer.train(Models(coarse, reward, tokenizer, 30), DIALOGUES, p, 0, state)
+    first, second = trainer.train(Models(coarse, reward, Prompt(tokenizer, 30)), DIALOGUES, p, 0, state)
     assert abs(first.kl) < 1e-3
     assert abs(first.kl_k1) < 1e-3
     assert first.ratio_error < 1e-3

@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from detox.errors import InputError
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
+from detox.model.prompts import Prompt
 from detox.params import sections
 from detox.parsing import read_jsonl
 from detox.ppo import trainer
@@ -39,7 +40,9 @@ def diverges(policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerB
     """Why training stops, at once and with no weight moved."""
     before = [weight.detach().clone() for weight in policy.parameters()]
     with pytest.raises(Diverged) as stop:
-        next(trainer.train(Models(policy, reward, tokenizer, 30), DIALOGUES, sections.Ppo(**(PPO | changes)), 0))
+        next(
+            trainer.train(Models(policy, reward, Prompt(tokenizer, 30)), DIALOGUES, sections.Ppo(**(PPO | changes)), 0)
+        )
     for weight, was in zip(policy.parameters(), before, strict=True):
         torch.testing.assert_close(weight, was, rtol=0, atol=0, equal_nan=True)
     return str(stop.value)

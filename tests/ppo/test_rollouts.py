@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from detox.model import prompts
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
+from detox.model.prompts import Prompt
 from detox.model.sampling import seed_of
 from detox.params import sections
 from detox.ppo import losses
@@ -38,7 +39,7 @@ def rolled(
 ) -> Rollout:
     sizes = {"batch_size": 48, "mini_batch_size": 48, "micro_batch_size": micro_batch_size}
     p = sections.Ppo(**(PPO | sizes | {"decode_batch_size": decode_batch_size, "score_clip": score_clip}))
-    return collect(Models(policy, reward, tokenizer, 30), dialogues, seeds, p)
+    return collect(Models(policy, reward, Prompt(tokenizer, 30)), dialogues, seeds, p)
 
 
 def is_rude(rollout: Rollout) -> Tensor:

@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
+from detox.model.prompts import Prompt
 from detox.model.sampling import seed_of
 from detox.params import sections
 from detox.ppo import stats, trainer
@@ -30,7 +31,7 @@ def settings(**changes: float) -> sections.Ppo:
 def trained(
     policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase, p: sections.Ppo, seed: int = 0
 ) -> list[StepStats]:
-    return list(trainer.train(Models(policy, reward, tokenizer, 30), DIALOGUES, p, seed))
+    return list(trainer.train(Models(policy, reward, Prompt(tokenizer, 30)), DIALOGUES, p, seed))
 
 
 def rolled(
@@ -42,7 +43,7 @@ def rolled(
 ) -> Rollout:
     sizes = {"mini_batch_size": 8, "micro_batch_size": 8, "decode_batch_size": 8}
     p = sections.Ppo(**(PPO | sizes))
-    return collect(Models(policy, reward, tokenizer, 30), dialogues, seeds, p)
+    return collect(Models(policy, reward, Prompt(tokenizer, 30)), dialogues, seeds, p)
 
 
 @pytest.fixture
@@ -149,7 +150,7 @@ def test_nothing_is_dropped_during_training_steps(
         if isinstance(module, nn.Dropout):
             module.register_forward_hook(lambda module, args, output: active.append(module.training))
     prompt = rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids, rollout.response_mask
-    for _ in trainer.train(Models(policy, reward, tokenizer, 30), DIALOGUES, settings(), 0):
+    for _ in trainer.train(Models(policy, reward, Prompt(tokenizer, 30)), DIALOGUES, settings(), 0):
         assert not any(module.training for module in policy.modules())
         assert policy.evaluate(*prompt).logprobs.equal(policy.evaluate(*prompt).logprobs)
     assert len(active) > 100
@@ -219,7 +220,7 @@ def test_every_step_draws_episodes_of_its_own(
 ) -> None:
     """One dialogue and a policy that hardly moves: only the seeds differ between the steps."""
     p = settings(steps=3, learning_rate=1.0e-9)
-    rows = list(trainer.train(Models(policy, reward, tokenizer, 30), DIALOGUES[:1], p, 0))
+    rows = list(trainer.train(Models(policy, reward, Prompt(tokenizer, 30)), DIALOGUES[:1], p, 0))
     assert len({(row.response_tokens, round(row.entropy, 4)) for row in rows}) == 3
 
 

@@ -88,7 +88,7 @@ def test_no_library_is_given_a_folder_of_somebody_elses() -> None:
 def test_no_part_of_the_library_starts_a_process_but_that_which_asks_git_and_seeds() -> None:
     shipped = [file for file in CODE if not name_of(file).startswith("miniature/")]
     starting = [name_of(file) for file in shipped if packages(file) & {"subprocess", "multiprocessing", "pty"}]
-    assert starting == ["detox/sharing/remote.py", "stages/seeds.py"]
+    assert starting == ["detox/git.py", "stages/seeds.py"]
 
 
 def test_bandits_rules_are_on_and_nowhere_off_in_the_library_and_the_stages() -> None:
@@ -104,9 +104,9 @@ def test_bandits_rules_are_on_and_nowhere_off_in_the_library_and_the_stages() ->
     ]
     # The Markdown of the card, an SVG that matplotlib has written, git, and dvc.
     assert exceptions == [
+        "detox/git.py: S603",
         "detox/reporting/cards.py: S701",
         "detox/reporting/figures.py: S704",
-        "detox/sharing/remote.py: S603",
         "stages/seeds.py: S603",
         "stages/seeds.py: S603",
     ]

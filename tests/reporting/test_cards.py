@@ -7,13 +7,13 @@ import pytest
 from evaluations import EVALUATION
 from huggingface_hub import ModelCard
 
-from detox.model.prompts import PROMPT
+from detox.params.kinds import PROMPT
 from detox.reporting import cards, tables
 
 
-def card(base: str) -> ModelCard:
+def card(base: str, prompt: str = PROMPT) -> ModelCard:
     """The card of an adapter for this base model, read as a hub reads it."""
-    return ModelCard(cards.render(tables.table(EVALUATION), base))
+    return ModelCard(cards.render(tables.table(EVALUATION), base, prompt))
 
 
 def test_the_card_has_metadata_for_the_hub() -> None:
@@ -41,7 +41,7 @@ def test_the_card_has_metadata_for_the_hub() -> None:
 )
 def test_what_an_adapter_says_of_its_base_is_a_name_and_nothing_else(base: str) -> None:
     """Neither metadata nor markup nor code."""
-    text = cards.render(tables.table(EVALUATION), base)
+    text = cards.render(tables.table(EVALUATION), base, PROMPT)
     (named,) = re.findall(r"^A LoRA adapter for `(.*?)`: it summarises", text, re.M)
     assert re.fullmatch(r"[\w.-]+", named)
     assert f"AutoModelForSeq2SeqLM.from_pretrained('{named}')" in text
@@ -51,6 +51,7 @@ def test_what_an_adapter_says_of_its_base_is_a_name_and_nothing_else(base: str) 
 
 def test_the_card_shows_the_prompt_that_the_policy_reads() -> None:
     assert f"```text\n{PROMPT}```" in card("org/base").text
+    assert "```text\nsummarize: {dialogue}\n```" in card("org/base", "summarize: {dialogue}").text
 
 
 def test_the_card_has_a_markdown_table_of_every_slice_and_measure() -> None:

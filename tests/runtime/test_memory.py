@@ -14,6 +14,7 @@ from detox.errors import InputError
 from detox.generation import summaries
 from detox.model.classifier import Classifier
 from detox.model.policy import Evaluation, Policy
+from detox.model.prompts import Prompt
 from detox.model.sampling import Sample
 from detox.params import sections
 from detox.ppo import trainer
@@ -49,7 +50,7 @@ def trained(
     state = TrainState(policy, p)
 
     def train(p: sections.Ppo) -> Iterator[StepStats]:
-        return trainer.train(Models(policy, reward, tokenizer, 30), DIALOGUES, p, 0, state)
+        return trainer.train(Models(policy, reward, Prompt(tokenizer, 30)), DIALOGUES, p, 0, state)
 
     return list(memory.sparing(train, p, state)), state
 
@@ -117,8 +118,8 @@ def test_another_error_is_not_taken_for_a_lack_of_memory(base: Path, adapter: Pa
 
 def summarised(policy: Policy, tokenizer: PreTrainedTokenizerBase) -> list[dict[int, list[str]]]:
     """Two batches, of four and of two dialogues: the most probable summary and a sample of each."""
-    sizes = {"batch_size": 8, "max_prompt_tokens": 30, "max_new_tokens": 10}
-    return list(summaries.draw(summaries.Writer(policy, tokenizer, **sizes), DIALOGUES, [None, (0, 3)], {}))
+    sizes = {"batch_size": 8, "max_new_tokens": 10}
+    return list(summaries.draw(summaries.Writer(policy, Prompt(tokenizer, 30), **sizes), DIALOGUES, [None, (0, 3)], {}))
 
 
 def test_the_same_summaries_in_the_same_batches_of_fewer_dialogues_at_once(

@@ -15,6 +15,7 @@ from detox.errors import InputError
 from detox.generation import summaries
 from detox.model.classifier import Classifier
 from detox.model.policy import Evaluation, Policy
+from detox.model.prompts import Prompt
 from detox.params import sections
 from detox.ppo import divergence, trainer
 from detox.ppo.rollouts import Models
@@ -42,7 +43,7 @@ class Project:
         state = TrainState(policy, p)
 
         def train(p: sections.Ppo) -> Iterator[StepStats]:
-            return trainer.train(Models(policy, self.reward, self.tokenizer, 30), DIALOGUES, p, 0, state)
+            return trainer.train(Models(policy, self.reward, Prompt(self.tokenizer, 30)), DIALOGUES, p, 0, state)
 
         try:
             with checkpoints.resumable("train_ppo", [p], [], every=100) as unfinished:
@@ -147,8 +148,10 @@ def test_ranks_share_each_batch_of_dialogues_and_all_know_all_summaries(
     """Four dialogues a batch, so that one of three ranks has none of the last two."""
 
     def drawn(done: dict[int, list[str]]) -> list[list[Any]]:
-        sizes = {"batch_size": 8, "max_prompt_tokens": 30, "max_new_tokens": 10}
-        batches = summaries.draw(summaries.Writer(policy, tokenizer, **sizes), DIALOGUES, [None, (0, 3)], done)
+        sizes = {"batch_size": 8, "max_new_tokens": 10}
+        batches = summaries.draw(
+            summaries.Writer(policy, Prompt(tokenizer, 30), **sizes), DIALOGUES, [None, (0, 3)], done
+        )
         return [sorted(batch.items()) for batch in batches]
 
     alone = drawn({})

@@ -11,6 +11,7 @@ from tiny import DIALOGUES, RANK
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from detox.errors import InputError
+from detox.params import reading, sections
 from detox.parsing import read_jsonl
 from detox.serving import merging
 
@@ -82,10 +83,9 @@ def test_a_folder_that_exists_is_refused_and_stays(tmp_path: Path) -> None:
 
 def test_a_model_that_says_something_else_is_not_published(base: Path, tmp_path: Path) -> None:
     """The base says something else than the adapter."""
-    limits = (30, 10)
     said = [row["summary"] for row in read_jsonl(Path("data/summaries/ppo.jsonl"))]
     with pytest.raises(InputError, match=r"^merged at 0.5 the model says something else than its adapter"):
-        merging.check(base, DIALOGUES[:4], said, 0.5, limits)
+        merging.check(base, reading.load(sections.Model), DIALOGUES[:4], said, 0.5, 10)
 
 
 def test_a_scale_that_is_no_number_writes_nothing(tmp_path: Path) -> None:

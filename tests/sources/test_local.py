@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from detox.errors import InputError
 from detox.params.origins import Source
-from detox.sources import local
+from detox.sources import local, pins
 
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # the standard's own example
 
@@ -51,6 +51,25 @@ def test_a_folder_is_taken_while_it_is_what_was_pinned(folder: Path) -> None:
     (folder / ".hidden").write_text("does not count")
     assert local.path(source) == folder
     (folder / "below" / "c").write_text("e")
+    assert complaint(source).endswith("put it back, or run `make pin` to accept it")
+
+
+def test_changed_line_ends_are_told_from_other_changes_and_the_message_undoes_them(folder: Path) -> None:
+    (folder / "b.json").write_bytes(b"a\nb\n")
+    (folder / "bytes").write_bytes(b"\0\r\n")
+    source = Source(str(folder), sha256=local.digest(folder))
+    for name in ("b.json", "below/c"):
+        (folder / name).write_bytes((folder / name).read_bytes().replace(b"\n", b"\r\n"))
+    message = complaint(source)
+    assert message == (
+        f"{folder} is what params.yaml pins but for its line ends, which were changed to those of Windows, as git does "
+        f"where core.autocrlf is true: sed -i 's/\\r$//' {folder}/b.json"
+    )
+    with pytest.raises(InputError, match="but for its line ends"):
+        pins.pin_of(source)
+    subprocess.run(["sh", "-c", message.rpartition(": ")[2]], check=True)
+    assert local.path(source) == folder
+    (folder / "b.json").write_bytes(b"a\r\nc\r\n")
     assert complaint(source).endswith("put it back, or run `make pin` to accept it")
 
 

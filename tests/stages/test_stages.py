@@ -24,6 +24,7 @@ import stages
 from detox.errors import InputError
 from detox.generation import summaries
 from detox.model.policy import Policy
+from detox.model.prompts import Prompt
 from detox.parsing import read_jsonl, read_metrics
 from stages import fetch_adapter, summarize, train_ppo
 
@@ -38,8 +39,10 @@ def one_by_one(
     policy: Policy, tokenizer: PreTrainedTokenizerBase, keys: Sequence[tuple[int, ...] | None]
 ) -> list[list[str]]:
     """Summaries of the test dialogues by these keys, a dialogue at a time."""
-    sizes = {"batch_size": 1, "max_prompt_tokens": 30, "max_new_tokens": 10}
-    return summaries.in_order(summaries.draw(summaries.Writer(policy, tokenizer, **sizes), DIALOGUES[:4], keys, {}))
+    sizes = {"batch_size": 1, "max_new_tokens": 10}
+    return summaries.in_order(
+        summaries.draw(summaries.Writer(policy, Prompt(tokenizer, 30), **sizes), DIALOGUES[:4], keys, {})
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -61,7 +61,7 @@ def tokenizer(base: Path) -> PreTrainedTokenizerBase:
 @pytest.fixture(scope="session")
 def encoded(tokenizer: PreTrainedTokenizerBase) -> Prompts:
     """The prompts of DIALOGUES, of different lengths."""
-    return Prompts(*prompts.encode(tokenizer, [prompts.prompt(dialogue) for dialogue in DIALOGUES], 30))
+    return Prompts(*prompts.Prompt(tokenizer, 30).encode(DIALOGUES))
 
 
 @pytest.fixture

@@ -44,8 +44,12 @@ PAIRS = [Dialogue(f"d{n}", text, ("Ann was kind", "Bob was calm"), f"d{n}") for 
 
 def tune(base: Path, folder: Path, dev: int, **changes: Any) -> dict[str, Any]:
     p = Tuning(**{**P.__dict__, **{k: v for k, v in changes.items() if k in P.__dict__}})
-    plan = supervised.Plan(base, p, 30, changes.get("seed", 1), CPU)
+    plan = supervised.Plan(base, p, prompt(base), changes.get("seed", 1), CPU)
     return supervised.tune(plan, PAIRS, PAIRS[:dev], folder, folder / "adapter")
+
+
+def prompt(base: Path, **changes: Any) -> prompts.Prompt:
+    return prompts.Prompt(prompts.tokenizer(base), **{"max_tokens": 30, **changes})
 
 
 @pytest.mark.slow
@@ -131,18 +135,18 @@ def test_the_folder_of_an_interrupted_run_belongs_to_these_data_and_settings(bas
     for part in ("train", "dev"):
         (tmp_path / f"{part}.jsonl").write_text(part)
 
-    def name(tokens: int = 30, seed: int = 1) -> str:
-        return supervised.Plan(base, P, tokens, seed, CPU).fingerprint(tmp_path)
+    def name(seed: int = 1, **changes: Any) -> str:
+        return supervised.Plan(base, P, prompt(base, **changes), seed, CPU).fingerprint(tmp_path)
 
     usual = name()
     assert name() == usual
-    others = {name(seed=2), name(tokens=31)}
+    others = {name(seed=2), name(max_tokens=31), name(text="{dialogue}")}
     (tmp_path / "dev.jsonl").write_text("other")
-    assert len(others | {usual, name()}) == 4
+    assert len(others | {usual, name()}) == 5
 
 
 def begin(base: Path, folder: Path, dev: int = 3, seed: int = 1) -> dict[str, float]:
-    return supervised.begin(supervised.Plan(base, P, 30, seed, CPU), PAIRS[:dev], folder)
+    return supervised.begin(supervised.Plan(base, P, prompt(base), seed, CPU), PAIRS[:dev], folder)
 
 
 def test_a_new_adapter_is_the_base_itself_until_it_learns(base: Path, tmp_path: Path) -> None:
@@ -157,7 +161,7 @@ def test_a_new_adapter_is_the_base_itself_until_it_learns(base: Path, tmp_path: 
     assert min(float(weight.std()) for name, weight in weights.items() if "lora_A" in name) > 0.01
 
     policy, plain = Policy(base, tmp_path / "new"), T5ForConditionalGeneration.from_pretrained(base).eval()
-    ids, mask = prompts.encode(prompts.tokenizer(base), [prompts.prompt(text) for text in DIALOGUES], 30)
+    ids, mask = prompts.Prompt(prompts.tokenizer(base), 30).encode(DIALOGUES)
     sample = policy.sample(ids, mask, range(len(ids)), 8)
     start = torch.cat([torch.zeros_like(sample.ids[:, :1]), sample.ids[:, :-1]], dim=1)
     with torch.no_grad():
@@ -180,7 +184,7 @@ def test_of_a_new_adapter_is_said_how_well_the_base_summarises(base: Path, tmp_p
     scorer = rouge_scorer.RougeScorer(["rouge1"], use_stemmer=True)
     expected = []
     for pair in PAIRS[:3]:
-        ids, _ = prompts.encode(tokenizer, [prompts.prompt(pair.text)], 30)
+        ids, _ = prompts.Prompt(tokenizer, 30).encode([pair.text])
         written = plain.generate(input_ids=ids, max_new_tokens=8, do_sample=False, num_beams=1)
         [text] = tokenizer.batch_decode(written, skip_special_tokens=True)
         expected.append(max(scorer.score(each, text)["rouge1"].fmeasure for each in pair.references))
