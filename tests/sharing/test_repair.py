@@ -72,6 +72,7 @@ def test_a_fresh_clone_has_nothing_torn(tmp_path: Path) -> None:
 def test_while_another_dvc_writes_it_says_so(project: Path) -> None:
     from dvc.lock import make_lock
 
+    assert call(project, "git", "init", "--quiet").returncode == 0
     with make_lock(str(project / ".dvc/tmp/lock")):
         run = call(project, "python", "-m", "detox.sharing.repair")
     assert run.returncode == 1
