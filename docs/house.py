@@ -36,7 +36,7 @@ what was to be expected → `ppo/trainer.py` moves the policy.
 
 {drawing}
 
-On the root modules `errors.py`, `files.py` (writing), `parsing.py` (reading), `git.py` and on `params` every room stands.
+On the root modules `errors.py`, `files.py` (writing), `parsing.py` (reading), `git.py` and on `params` rooms stand.
 
 ## The rooms
 
