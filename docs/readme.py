@@ -1,83 +1,182 @@
-"""Write into the README what stands between <!-- results --> and <!-- /results -->, from metrics/, and between
-<!-- cost --> and <!-- /cost -->, from benchmarks/full_size.json; below every `$ … detox …` what that command prints.
+"""Write into README.md and docs/*.md what a command can write: `make readme`.
+
+Between <!-- NAME --> and <!-- /NAME --> stands what PARTS makes, from metrics/ and benchmarks/; below every
+`$ … detox …` what that command prints.
 """
 
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from benchmarks import cost
+from benchmarks.tables import markdown
 from detox import files, parsing
 from detox.errors import InputError
-from detox.reporting import tables
+from detox.reporting import tables, verdicts
 
-README, METRICS = Path("README.md"), Path("metrics")
+METRICS = Path("metrics")
 ANSWERED = re.compile(r"^(\$ .*\bdetox .*\n)((?:(?!\$ |```).*\n)*)", re.M)
 SERVED = "served"
-MARKED = re.compile(r"(?<=<!-- results -->\n).*(?=<!-- /results -->)", re.S)
-COST = re.compile(r"(?<=<!-- cost -->\n).*(?=<!-- /cost -->)", re.S)
-
-RESULTS = """```
-{headline}The report is metrics/report.html
-```
-
-All {claims} headline claims {hold} as a family (Holm, 5 %): toxicity falls, ROUGE-L
-loses less than {rouge_margin} (p = {rouge:.4f}), and so does slot recall, the share of names, numbers
-and of who was insulted that stay (margin {slots_margin}, p = {slots:.4f}). Samples of one policy against
-themselves differ at 5 % in {judge} (judge) and {reward} (reward) of {splits} random halvings.
-
-Against the best of {best_of} samples before PPO, picked by the reward, PPO is {than}
-by the judge ({ppo:.3f} against {rival:.3f}, change [{low:+.3f}, {high:+.3f}], p = {p:.2f})
-at a ROUGE-L of {ppo_rouge:.3f} against {rival_rouge:.3f}; it costs one summary, not {best_of}.
-A word filter at decoding leaves {filter:.3f} of {sft:.3f} (all on {dialogues} dialogues).
-
-That is one seed. Over {seeds} of them, on all test dialogues (`make seeds`; `metrics/seeds.svg` draws each):
-
-{table}
-"""
+MARKED = re.compile(r"^(<!-- (?P<name>\w+) -->\n)(.*?)(?=^<!-- /(?P=name) -->)", re.S | re.M)
+WIDTH = 110  # of a sentence's lines
 CHANGES = {"judge": "toxicity, judge", "reward": "toxicity, reward", "rougeL": "ROUGE-L", "slots": "slot recall"}
 
+Tree = Mapping[str, Any]
 
-def results(metrics: Path) -> str:
-    """The results section, every number from the metrics."""
-    claims, rivals, seeds = (parsing.read_metrics(metrics / f"{name}.json") for name in ("claims", "rivals", "seeds"))
-    family, duel, systems = claims["family"], rivals["duel"], rivals["systems"]
-    held = [claim["holds"] for claim in family.values()]
-    return RESULTS.format(
-        headline=(metrics / "headline.md").read_text(encoding="utf-8"),
-        claims=len(held),
-        hold="hold" if all(held) else f"do not hold, only {sum(held)} of them,",
-        rouge_margin=family["rougeL"]["margin"],
-        rouge=family["rougeL"]["p_holm"],
-        slots_margin=family["slots"]["margin"],
-        slots=family["slots"]["p_holm"],
-        **claims["a_a"]["rejections"],
-        splits=claims["a_a"]["splits"],
-        best_of=rivals["best_of"],
-        than=tables.compared(duel["judge"]["low"], duel["judge"]["high"]),
-        **{key: duel["judge"][key] for key in ("ppo", "rival", "low", "high")},
-        p=duel["p"],
-        ppo_rouge=duel["rougeL"]["ppo"],
-        rival_rouge=duel["rougeL"]["rival"],
-        filter=systems["filter"]["judge"],
-        sft=systems["sft"]["judge"],
-        dialogues=rivals["dialogues"],
-        seeds=seeds["seeds"],
-        table=over_seeds(seeds),
+
+def pages() -> list[Path]:
+    """What is written."""
+    return [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
+
+
+def result() -> str:
+    """What `make repro` prints at its end, its picture, and what else is to be known of it."""
+    claims, rivals = _metrics("claims"), _metrics("rivals")
+    said = [verdicts.claims(claims["family"]), verdicts.alternative(rivals), *_filter(rivals), *_unseen()]
+    return (
+        f"```text\n{(METRICS / 'headline.md').read_text(encoding='utf-8')}The report is metrics/report.html\n```\n\n"
+        f"![Toxicity before and after PPO, the change of quality, and what else one could do](RESULT)\n\n"
+        + "".join(_bullet(sentence) for sentence in said)
     )
 
 
-def over_seeds(seeds: Mapping[str, Any]) -> str:
-    """Mean, spread and worst of each change: relative of toxicity, absolute of the rest."""
-    rows = ["| change | mean | sd | worst seed | worst end of the intervals |", "|---|---:|---:|---:|---:|"]
+def _filter(rivals: Tree) -> list[str]:
+    systems = rivals["systems"]
+    if "filter" not in systems:
+        return []
+    before, left = (systems[name]["judge"] for name in ("sft", "filter"))
+    return [
+        f"Forbidding bad words while generating changes mean toxicity from {before:.3f} to {left:.3f} only "
+        f"(judge, {rivals['dialogues']} test dialogues)."
+        if left > systems["ppo"]["judge"]
+        else f"Forbidding bad words while generating brings mean toxicity from {before:.3f} to {left:.3f} "
+        f"(judge, {rivals['dialogues']} test dialogues): no higher than PPO."
+    ]
+
+
+def _unseen() -> list[str]:
+    evaluation = _metrics("evaluate")
+    if not {"seen", "unseen"} <= set(evaluation):
+        return []
+    seen, unseen = (evaluation[name]["ppo"]["rougeL"] for name in ("seen", "unseen"))
+    change = "{absolute:+.3f} [{low:+.3f}, {high:+.3f}]".format(**evaluation["unseen"]["change"]["rougeL"])
+    return [
+        f"On scenarios that training has seen, ROUGE-L is {seen:.2f}; on others it is {unseen:.2f}. There PPO "
+        f"changes it by {change}."
+    ]
+
+
+def over_seeds() -> str:
+    """Mean, spread and worst of each change over the seeds: relative of toxicity, absolute of the rest."""
+    seeds = _metrics("seeds")
+    rows = []
     for name, label in CHANGES.items():
         numbers = [seeds[name][key] for key in ("mean", "sd", "worst", "bound")]
-        relative = name in ("judge", "reward")
-        rows.append(f"| {label} | {' | '.join(f'{100 * x:.1f} %' if relative else f'{x:.4f}' for x in numbers)} |")
-    return "\n".join(rows)
+        rows.append([label, *(_change(number, name in ("judge", "reward")) for number in numbers)])
+    head = ["change by PPO", "mean", "sd", "worst seed", "worst end of the intervals"]
+    return f"{markdown(head, rows)}\n"
+
+
+def trust() -> str:
+    """In how many seeds each claim of quality holds as far as its interval shows."""
+    seeds, family = pd.read_csv(METRICS / "seeds.csv"), _metrics("claims")["family"]
+    said = []
+    for name in ("rougeL", "slots"):
+        margin, low = family[name]["margin"], seeds[f"{name}_low"]
+        said.append(f"of {CHANGES[name]} in {(low <= -margin).sum()}")
+    fell = (seeds["judge_high"] < 0).sum()
+    return _bullet(
+        f"**Other seeds?** The table above is one seed. Toxicity fell with {fell} of {len(seeds)} seeds. The interval "
+        f"does not exclude a loss of more than the margin {' and '.join(said)} of them."
+    )
+
+
+def checked() -> str:
+    """The claims and the check of the tests themselves."""
+    claims = _metrics("claims")
+    rows = [
+        [
+            f"`{name}`",
+            f"{claim['margin']:g}" if "margin" in claim else "",
+            *([f"{claim['p']:.4f}", f"{claim['p_holm']:.4f}"] if "p" in claim else ["not measured", ""]),
+            "yes" if claim["holds"] else "no",
+        ]
+        for name, claim in claims["family"].items()
+    ]
+    a_a = claims["a_a"]
+    found = (
+        f"Check of the test itself: the samples of one and the same model were split at random into halves "
+        f"{a_a['splits']} times. The test found a difference {a_a['rejections']['judge']} (judge) and "
+        f"{a_a['rejections']['reward']} (reward) times; about {round(0.05 * a_a['splits'])} are expected by chance."
+    )
+    return f"{markdown(['claim', 'margin', 'p', 'p, corrected', 'holds'], rows)}\n\n{_filled(found)}\n"
+
+
+def systems() -> str:
+    """PPO beside what else one could do."""
+    rivals = _metrics("rivals")
+    frame = tables.systems(rivals["systems"])
+    table = markdown(list(frame.columns), frame.to_numpy().tolist())
+    return f"{table}\n\n{_filled(f'On {verdicts.sized(rivals)}, evenly spaced. {verdicts.alternative(rivals)}')}\n"
+
+
+def slices() -> str:
+    """Toxicity and quality of each slice."""
+    evaluation = _metrics("evaluate")
+    rows = []
+    for name, part in evaluation.items():
+        change = part["change"]
+        judged = change["judge"]
+        toxic = [f"{part[policy]['judge']['mean']:.3f}" for policy in ("sft", "ppo")]
+        moved = _change(judged.get("relative", judged["absolute"]), "relative" in judged)
+        quality = [
+            "{absolute:+.3f} [{low:+.3f}, {high:+.3f}]".format(**change[key]) if key in change else ""
+            for key in ("rougeL", "slots")
+        ]
+        rows.append([f"`{name}`", f"{part['dialogues']:,}", *toxic, moved, *quality])
+    head = ["slice", "dialogues", "toxicity before", "after", "change", "ROUGE-L, change", "slot recall, change"]
+    return f"{markdown(head, rows)}\n"
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "result": result,
+    "seeds": over_seeds,
+    "trust": trust,
+    "claims": checked,
+    "systems": systems,
+    "slices": slices,
+    "cost": lambda: cost.read(),
+}
+
+
+def filled(text: str, page: Path) -> str:
+    """The page's text with every part as it is now."""
+    up = "../" * (len(page.parts) - 1)
+    return MARKED.sub(
+        lambda part: part[1] + PARTS[part["name"]]().replace("(RESULT)", f"({up}metrics/result.svg)"), text
+    )
+
+
+def _metrics(name: str) -> dict[str, Any]:
+    return parsing.read_metrics(METRICS / f"{name}.json")
+
+
+def _change(number: float, relative: bool) -> str:
+    return f"{100 * number:.1f} %" if relative else f"{number:.4f}"
+
+
+def _filled(text: str) -> str:
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _bullet(text: str) -> str:
+    return textwrap.indent(_filled(text), "  ").replace("  ", "- ", 1) + "\n"
 
 
 def answered(text: str, root: Path) -> str:
@@ -86,7 +185,7 @@ def answered(text: str, root: Path) -> str:
     Raises InputError if there is a folder already that one of them writes.
     """
     if (root / SERVED).exists():
-        raise InputError(f"{root / SERVED} is what the README's `detox merge` writes: remove it")
+        raise InputError(f"{root / SERVED} is what `detox merge` of the docs writes: remove it")
 
     def run(command: str) -> str:
         done = subprocess.run(["bash", "-c", command], cwd=root, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S607
@@ -99,11 +198,10 @@ def answered(text: str, root: Path) -> str:
 
 
 def main() -> None:
-    text = MARKED.sub(lambda _: results(METRICS), README.read_text(encoding="utf-8"))
-    text = COST.sub(lambda _: cost.read(), text)
-    text = answered(text, Path())
-    with files.atomic(README) as path:
-        path.write_text(text, encoding="utf-8")
+    for page in pages():
+        text = answered(filled(page.read_text(encoding="utf-8"), page), Path())
+        with files.atomic(page) as path:
+            path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

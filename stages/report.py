@@ -1,9 +1,11 @@
 """Write the report page, the headline, and the release: the adapter with a model card.
 
-Reads  metrics/{prepare,train,evaluate,claims,rivals}.json, metrics/{train,tradeoff,progress}.csv, data/scores.jsonl,
-       data/summaries/{sft,ppo}.jsonl, data/prepared/test.jsonl, params.yaml (its sha256, the prompt), models/ppo.
+Reads  metrics/{prepare,train,evaluate,claims,rivals}.json, metrics/{train,progress}.csv, data/scores.jsonl,
+       data/summaries/{sft,ppo}.jsonl, data/prepared/test.jsonl, params.yaml, profiles, the bad words,
+       models/ppo.
 Writes metrics/report.html   one page that needs nothing else and loads nothing
        metrics/headline.md   the short before-and-after table, for the terminal
+       metrics/result.svg    the page's first pictures, for the README
        models/release        adapter_config.json, adapter_model.safetensors, README.md (the model card)
 """
 
@@ -16,32 +18,57 @@ METRICS, PREPARED, SUMMARIES = Path("metrics"), Path("data/prepared"), Path("dat
 POLICY = Path("models/ppo")
 ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
 HASHED = (Path("params.yaml"), PREPARED / "test.jsonl", POLICY / "adapter_model.safetensors")
+TREES, CURVES = ("evaluate", "prepare", "train", "claims", "rivals"), ("train", "progress")
 
 
 def main() -> None:
     import pandas
 
-    from detox import files, parsing
-    from detox.params import reading, sections
-    from detox.reporting import cards, figures, page, tables
+    from detox import parsing
+    from detox.generation import words
+    from detox.params import profiles
+    from detox.params.reading import PARAMS
+    from detox.reporting import cards, examples, figures, page, provenance, tables, verdicts
 
-    frame = tables.table(parsing.read_metrics(METRICS / "evaluate.json"))
+    metrics = {name: parsing.read_metrics(METRICS / f"{name}.json") for name in TREES}
+    training, progress = (pandas.read_csv(METRICS / f"{name}.csv") for name in CURVES)
     scores, test = parsing.read_jsonl(Path("data/scores.jsonl")), parsing.read_jsonl(PREPARED / "test.jsonl")
     before, after = (parsing.read_jsonl(SUMMARIES / f"{name}.jsonl") for name in ("sft", "ppo"))
-    curves = {name: pandas.read_csv(METRICS / f"{name}.csv") for name in ("train", "tradeoff", "progress")}
-    html = page.render(
-        frame,
-        figures.draw(curves["train"], scores, curves["tradeoff"], curves["progress"]),
-        page.choose_examples(scores, test, before, after),
-        {name: parsing.read_metrics(METRICS / f"{name}.json") for name in ("prepare", "train", "claims", "rivals")},
-        page.sha256s(HASHED),
+    settings = profiles.read(PARAMS)
+    about = provenance.described(settings, provenance.profile_of(settings, profiles.known()))
+    contents = page.Contents(
+        figures=figures.draw(training, scores, metrics, progress),
+        examples=examples.choose(scores, test, before, after),
+        provenance=about,
+        toy=provenance.toy(settings),
+        insults=frozenset(words.read(Path(settings["rivals"]["bad_words"]))),
+        hashes=page.sha256s(HASHED),
     )
-    base = parsing.read_metrics(POLICY / "adapter_config.json").get("base_model_name_or_path")
-    card = cards.render(frame, base or "base", reading.load(sections.Model).prompt)
-    with files.atomic(METRICS / "report.html") as path:
-        path.write_text(html, encoding="utf-8", newline="\n")
-    with files.atomic(METRICS / "headline.md") as path:
-        path.write_text(tables.headline(frame), encoding="utf-8", newline="\n")
+    frame, everything = tables.table(metrics["evaluate"]), metrics["evaluate"]["all"]
+    said = verdicts.lead(everything, metrics["claims"]["family"])
+    release = cards.Release(
+        *provenance.base_of(settings),
+        about=about,
+        sized=verdicts.sized(everything),
+        toy=contents.toy,
+        max_prompt_tokens=settings["model"]["max_prompt_tokens"],
+        max_new_tokens=settings["summarize"]["max_new_tokens"],
+    )
+    pages = {
+        "report.html": page.render(metrics, scores, contents),
+        "headline.md": tables.headline(frame, [*said, provenance.line(release.sized, about)]),
+        "result.svg": figures.overview(scores, metrics),
+    }
+    publish(pages, cards.render(frame, release))
+
+
+def publish(pages: dict[str, str], card: str) -> None:
+    """All that the stage writes."""
+    from detox import files
+
+    for name, text in pages.items():
+        with files.atomic(METRICS / name) as path:
+            path.write_text(text, encoding="utf-8", newline="\n")
     with files.atomic(Path("models/release")) as folder:
         folder.mkdir()
         for name in ADAPTER:

@@ -22,13 +22,22 @@ PROFILES = Path("profiles")
 
 def apply(name: str) -> None:
     """Writes the profile into params.yaml. Raises InputError for an unknown profile, or a key that is unknown there."""
-    overlays = {path.stem: path for path in sorted(PROFILES.glob("*.yaml"))}
+    overlays = _paths()
     if name not in overlays:
         known = ", ".join(overlays)
         raise InputError(f"there is no profile {name!r}: choose one of {known}, as in `make profile P=miniature`")
     tree = read(PARAMS)
     merge(tree, read(overlays[name]), str(overlays[name]))
     write(PARAMS, tree)
+
+
+def known() -> dict[str, Any]:
+    """Every profile by its name."""
+    return {name: read(path) for name, path in _paths().items()}
+
+
+def _paths() -> dict[str, Path]:
+    return {path.stem: path for path in sorted(PROFILES.glob("*.yaml"))}
 
 
 def merge(tree: MutableMapping[str, Any], overlay: Mapping[str, Any], where: str) -> None:

@@ -1,7 +1,11 @@
 """What people read: page, figures, tables, card.
 
 tables.py       before and after, in the units that people read
-figures.py      figures that fit into a page
+verdicts.py     what the numbers say, in sentences
+examples.py     dialogues before and after, each text with its score
+provenance.py   which models, data, profile and seed
+panels.py       the pictures of the result
+figures.py      these and the curves as SVG
 page.py         metrics/report.html, by templates/
 cards.py        the model card of the release, by templates/
 revisions.py    two revisions of the repository side by side

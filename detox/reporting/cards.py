@@ -1,7 +1,8 @@
 """The model card that goes with the released adapter."""
 
 import re
-from pathlib import Path
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import jinja2
 import pandas as pd
@@ -9,23 +10,34 @@ import pandas as pd
 from detox.reporting import tables
 
 
-def render(frame: pd.DataFrame, base: str, prompt: str) -> str:
-    """The card: what the adapter is, its numbers (frame as `tables.table` makes it), its limits, how to load it.
+class Release(NamedTuple):
+    """What a card says beside the numbers."""
 
-    base is the adapter's base model, a hub id or a local folder; prompt is that of params.yaml.
-    """
+    base: str  # owner/name on the hub, or a folder
+    revision: str | None  # the base's commit on the hub; None for a folder
+    about: Mapping[str, str]  # of provenance.described
+    sized: str  # the test dialogues
+    toy: bool  # the models are the miniature's
+    max_prompt_tokens: int
+    max_new_tokens: int
+
+
+def render(frame: pd.DataFrame, release: Release) -> str:
+    """The card: what the adapter is, its numbers (frame as `tables.table` makes it), its limits, how to use it."""
     loader = jinja2.PackageLoader("detox.reporting")
-    # Not escaped, because it is Markdown: all that it takes from elsewhere is names, numbers and the prompt.
+    # Not escaped, because it is Markdown: all that it takes from elsewhere are names, and numbers.
     environment = jinja2.Environment(  # noqa: S701
         loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
-    # Only a hub id may stand as base_model in the card's metadata: a hub refuses a local folder there.
-    on_hub = re.fullmatch(r"[\w.-]+/[\w.-]+", base) and not Path(base).exists()
-    # What else an adapter says of its base would go into Markdown and code as it is.
-    name = base if on_hub else re.sub(r"[^\w.-]", "_", Path(base).name)
+    environment.filters["name"] = _name
     return environment.get_template("card.md.jinja").render(
-        on_hub=on_hub, base=name, prompt=prompt.rstrip("\n"), table=tables.sliced(frame), metrics=_metrics(frame)
+        **release._asdict(), table=tables.sliced(frame), metrics=_metrics(frame)
     )
+
+
+def _name(text: str) -> str:
+    # What else a name holds would go into Markdown, metadata and code as it is.
+    return re.sub(r"[^\w./:, -]", "_", text)
 
 
 def _metrics(frame: pd.DataFrame) -> list[dict[str, str]]:

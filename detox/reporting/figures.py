@@ -2,101 +2,108 @@
 
 import io
 import re
-from collections.abc import Mapping, Sequence
-from statistics import fmean
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import matplotlib.style
-import numpy as np
 import pandas as pd
 from markupsafe import Markup
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# A colour that stands for the page's own text colour: matplotlib has no currentColor.
-INK = "#010203"
-COLORS = ("#d97706", "#3b82f6")  # before, after: each at least 3:1 on the light and on the dark page
+from detox.reporting import panels
+from detox.reporting.panels import AFTER, INK, OTHER
+
+Row = Mapping[str, Any]
+
 INKED = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
 STYLE = {
     "svg.hashsalt": "detox",
     "svg.fonttype": "none",
+    "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
     **dict.fromkeys(INKED, INK),
 }
+SIZE = (4.4, 3.4)  # inches: three beside each other on a desk, one below the other on a phone
+UNNAMED = dict.fromkeys(("Creator", "Date", "Format", "Type"))  # or the bytes would change
+
+Drawn = dict[str, str]  # svg, alt (the same in words), title
 
 
 def draw(
-    training: pd.DataFrame, scores: Sequence[Mapping[str, Any]], scaled: pd.DataFrame, progress: pd.DataFrame
-) -> dict[str, list[dict[str, str]]]:
-    """The report's figures by section, from metrics/{train,tradeoff,progress}.csv and data/scores.jsonl."""
+    training: pd.DataFrame, scores: Sequence[Row], metrics: Mapping[str, Row], progress: pd.DataFrame
+) -> dict[str, list[Drawn]]:
+    """The report's figures by section, from metrics/{train,progress}.csv, data/scores.jsonl, and metrics/*.json."""
     with matplotlib.style.context(["default", STYLE]):
-        curves = [curve(training, "reward", "Mean reward"), curve(training, "kl", "KL, nats a summary")]
-        return {"results": [histogram(scores), tradeoff(scaled)], "training": [*curves, optimisation(progress)]}
+        return {
+            "results": [_alone(title, panel) for title, panel in results(scores, metrics).items()],
+            "training": [
+                _alone("Mean reward", partial(curve, training, "reward", "Mean reward")),
+                _alone("Distance from before (KL)", partial(curve, training, "kl", "KL, nats a summary")),
+                _alone("Toxicity of test summaries along training", partial(optimisation, progress)),
+            ],
+        }
 
 
-def tradeoff(scaled: pd.DataFrame) -> dict[str, str]:
-    """Toxicity by the judge against ROUGE-L, a point per share of the way from before to after PPO: svg and alt."""
-    figure = Figure(figsize=(5, 3), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(scaled["rougeL"], scaled["judge"], color=COLORS[1], marker="o", markersize=4)
-    kept = scaled[scaled["scale"] == 1]
-    axes.plot(kept["rougeL"], kept["judge"], color=COLORS[0], marker="D", markersize=9, linestyle="none")
-    for scale, rouge, toxicity in scaled[["scale", "rougeL", "judge"]].itertuples(index=False):
-        axes.annotate(f"{scale:g}", (rouge, toxicity), xytext=(7, 4), textcoords="offset points")
-    axes.set(xlabel="ROUGE-L", ylabel="Toxicity by the judge", ylim=(0, None))
-    axes.margins(x=0.12)
-    points = [f"{row.scale:g}: {row.judge:.3f} at ROUGE-L {row.rougeL:.3f}" for row in scaled.itertuples(index=False)]
-    return {"svg": svg(figure), "alt": f"Toxicity by share of the way from before to after PPO: {'; '.join(points)}."}
+def results(scores: Sequence[Row], metrics: Mapping[str, Row]) -> dict[str, Callable[[Axes], str]]:
+    """What draws the result's pictures, by their titles."""
+    change, family = metrics["evaluate"]["all"]["change"], metrics["claims"]["family"]
+    return {
+        "How toxic are the summaries?": lambda axes: panels.distributions(axes, scores),
+        "Are they as good as before?": lambda axes: panels.quality(axes, change, family),
+        "What else could one do?": lambda axes: panels.tradeoff(axes, metrics["rivals"]),
+    }
 
 
-def optimisation(progress: pd.DataFrame) -> dict[str, str]:
-    """Toxicity by both classifiers at each snapshot of training: svg and alt.
+def overview(scores: Sequence[Row], metrics: Mapping[str, Row]) -> str:
+    """The result's pictures beside one another on white: an SVG file."""
+    drawn, buffer = results(scores, metrics), io.StringIO()
+    with matplotlib.style.context(["default", STYLE]):
+        figure = Figure(figsize=(SIZE[0] * len(drawn), SIZE[1]), layout="constrained")
+        for axes, (title, panel) in zip(figure.subplots(1, len(drawn)), drawn.items(), strict=True):
+            panel(axes)
+            axes.set_title(title, loc="left")
+        figure.savefig(buffer, format="svg", metadata=UNNAMED)
+    return buffer.getvalue()
+
+
+def _alone(title: str, panel: Callable[[Axes], str]) -> Drawn:
+    figure = Figure(figsize=SIZE, layout="constrained")
+    alt = panel(figure.subplots())
+    return {"title": title, "svg": svg(figure), "alt": alt}
+
+
+def optimisation(progress: pd.DataFrame, axes: Axes) -> str:
+    """Toxicity by both classifiers at each snapshot of training.
 
     Over-optimisation (Gao et al. 2023) would show as a reward that goes on while the judge turns.
     """
-    figure = Figure(figsize=(5, 3), layout="constrained")
-    axes = figure.subplots()
-    for name, color, marker in (("reward", COLORS[0], "s"), ("judge", COLORS[1], "o")):
-        axes.plot(progress["step"], progress[name], color=color, marker=marker, label=name)
-    axes.set(xlabel="PPO step", ylabel="Toxicity of samples", ylim=(0, None))
+    for name, color, line in (("reward", OTHER, "s--"), ("judge", AFTER, "o-")):
+        axes.plot(progress["step"], progress[name], line, color=color, label=name)
+    axes.set(xlabel="PPO step", ylabel="Mean toxicity of samples", ylim=(0, None))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
     points = [f"{row.step:.0f}: {row.reward:.3f} and {row.judge:.3f}" for row in progress.itertuples(index=False)]
-    return {"svg": svg(figure), "alt": f"Toxicity by reward and judge at PPO step {'; '.join(points)}."}
+    return f"Toxicity by reward and judge at PPO step {'; '.join(points)}."
 
 
-def curve(frame: pd.DataFrame, column: str, label: str) -> dict[str, str]:
-    """One column of metrics/train.csv by step: svg, and alt, which says the same in words."""
-    figure = Figure(figsize=(5, 3), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(frame["step"], frame[column], color=COLORS[1])
+def curve(frame: pd.DataFrame, column: str, label: str, axes: Axes) -> str:
+    """One column of metrics/train.csv by step."""
+    axes.plot(frame["step"], frame[column], color=AFTER)
     axes.set(xlabel="PPO step", ylabel=label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     first, last = (frame.iloc[row] for row in (0, -1))
-    alt = f"{label}: {first[column]:.3g} at step {first['step']:.0f}, {last[column]:.3g} at step {last['step']:.0f}."
-    return {"svg": svg(figure), "alt": alt}
-
-
-def histogram(scores: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """How many dialogues have which mean toxicity by the judge, before and after: svg and alt."""
-    means = [np.array([fmean(row[policy]["judge"]) for row in scores]) for policy in ("sft", "ppo")]
-    figure = Figure(figsize=(5, 3), layout="constrained")
-    axes = figure.subplots()
-    axes.hist(means, bins=np.linspace(0, 1, 11).tolist(), color=COLORS, label=["before", "after"], log=True)
-    # From 0.5, or a bar of one dialogue would have no height.
-    axes.set(xlabel="Toxicity by the judge, mean over samples", ylabel="Dialogues (log scale)", ylim=(0.5, None))
-    axes.legend(frameon=False)
-    before, after = ((values >= 0.5).sum() for values in means)
-    alt = f"Toxicity by the judge: {before} of {len(scores)} dialogues at 0.5 or more before PPO, {after} after."
-    return {"svg": svg(figure), "alt": alt}
+    ends = [f"{number:.3g}" for number in (first[column].round(4) + 0.0, last[column])]
+    return f"{label}: {ends[0]} at step {first['step']:.0f}, {ends[1]} at step {last['step']:.0f}."
 
 
 def svg(figure: Figure) -> Markup:
     """The figure as an SVG element for a page that holds others, always the same bytes."""
     buffer = io.StringIO()
-    unnamed = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    figure.savefig(buffer, format="svg", transparent=True, metadata=unnamed)
+    figure.savefig(buffer, format="svg", transparent=True, metadata=UNNAMED)
     text = buffer.getvalue()
     # Within a page an SVG has no prolog and needs no namespaces, and ids such as axes_1 would stand there twice.
     text = re.sub(r' (?:id="[\w.]+_\d+"|xmlns(?::\w+)?="[^"]*")', "", text[text.index("<svg") :])

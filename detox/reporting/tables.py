@@ -1,6 +1,7 @@
 """Before-and-after tables: a row per slice and measure, as numbers and as people read them."""
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from operator import getitem
 from typing import Any
@@ -118,20 +119,15 @@ def shortened(frame: pd.DataFrame) -> pd.DataFrame:
     return rows.loc[[row for row in HEADLINE if row in rows.index]]
 
 
-def headline(frame: pd.DataFrame) -> str:
-    """The rows that matter most, in aligned columns; indented by four spaces, or Markdown would fill the lines."""
+def headline(frame: pd.DataFrame, said: Iterable[str]) -> str:
+    """The rows that matter most, in aligned columns, and below them what is said of them.
+
+    Indented by four spaces, or Markdown would fill the lines.
+    """
     short = sliced(shortened(frame)).drop(columns="Detectable").set_index("Measure")
-    return "".join(f"    {line.rstrip()}\n" for line in short.to_string(index_names=False).splitlines())
-
-
-def headline_rows(frame: pd.DataFrame) -> dict[str, Mapping[Any, Any]]:
-    """The rows of `table` for all dialogues, by measure."""
-    return {row["measure"]: row for row in frame[frame["slice"] == "all"].to_dict("records")}
-
-
-def compared(low: float, high: float) -> str:
-    """What an interval of the change of toxicity shows."""
-    return "less toxic" if high < 0 else "more toxic" if low > 0 else "not shown to be less toxic"
+    lines = [*short.to_string(index_names=False).splitlines(), ""]
+    lines += [line for sentence in said for line in textwrap.wrap(sentence, 92, break_long_words=False)]
+    return "".join(f"    {line}".rstrip() + "\n" for line in lines)
 
 
 def systems(measured: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:

@@ -1,32 +1,29 @@
-"""The README's numbers are those of metrics/, and so are those of the seeds."""
+"""The numbers of README and docs are those of metrics/, and so are those of the seeds."""
+
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from imports import ROOT
 
-from benchmarks import cost
 from detox import parsing
 from detox.params import profiles
 from docs import readme
 from stages import seeds
 
 
-def test_the_results_in_the_readme_are_what_the_command_writes() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    found = readme.MARKED.search(text)
-
-    assert found is not None
-    assert found[0] == readme.results(ROOT / "metrics"), "run 'make readme'"
-    assert all(len(line) <= 120 for line in found[0].splitlines())
-
-
-def test_what_a_full_run_costs_is_what_the_command_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md", "docs/flan-t5.md"])
+def test_what_a_command_writes_is_what_it_would_write_now(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    found = readme.COST.search((ROOT / "README.md").read_text(encoding="utf-8"))
+    text = Path(page).read_text(encoding="utf-8")
+    assert readme.MARKED.search(text)
+    assert readme.filled(text, Path(page)) == text, "run 'make readme'"
 
-    assert found is not None
-    assert found[0] == cost.read(), "run 'make readme'"
-    assert all(len(line) <= 120 for line in found[0].splitlines())
+
+def test_every_part_stands_on_a_page_and_no_other_name_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    texts = [page.read_text(encoding="utf-8") for page in readme.pages()]
+    assert {match["name"] for text in texts for match in readme.MARKED.finditer(text)} == set(readme.PARTS)
 
 
 def test_the_seeds_are_those_of_this_pipeline() -> None:

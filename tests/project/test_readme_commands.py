@@ -1,4 +1,4 @@
-"""What the README shows of the command and of its functions is what they do."""
+"""What README and docs show of the command and of its functions is what they do."""
 
 import os
 import re
@@ -16,10 +16,11 @@ from docs import readme
 
 pytest_plugins = ["installed", "models", "projects"]
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXT = "".join(page.read_text(encoding="utf-8") for page in PAGES)
 
 
-def test_the_functions_in_the_readme_run(
+def test_the_functions_in_the_docs_run(
     finished: Path,
     word_classifier: Path,
     tmp_path: Path,
@@ -29,7 +30,7 @@ def test_the_functions_in_the_readme_run(
     """On the tiny models, whose summaries are others."""
     monkeypatch.chdir(finished)
     write_params(judge={"source": pinned(word_classifier), "toxic_label": "hate", "batch_size": 2})
-    [snippet] = re.findall(r"```python\n(.*?)```", README, re.S)
+    [snippet] = re.findall(r"```python\n(.*?)```", TEXT, re.S)
     assert all(f"{name}(" in snippet for name in ("summarize", "score", "merge"))
     (tmp_path / "snippet.py").write_text(snippet, encoding="utf-8")
     try:
@@ -39,9 +40,9 @@ def test_the_functions_in_the_readme_run(
     assert capsys.readouterr().out.count("\n") == snippet.count("print(")
 
 
-def test_the_comparison_in_the_readme_is_what_the_command_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_comparison_in_the_docs_is_what_the_command_prints(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    [(revision, printed)] = re.findall(r"^\$ detox compare (\w+)\n(.*?)```", README, re.S | re.M)
+    [(revision, printed)] = re.findall(r"^\$ detox compare (\w+)\n(.*?)```", TEXT, re.S | re.M)
     if subprocess.run(["git", "cat-file", "-e", revision], capture_output=True, check=False).returncode:
         pytest.skip("a shallow clone")
     assert f"{revisions.compare(revision, revisions.WORKSPACE)}\n" == printed, "run `make readme`"
@@ -49,11 +50,13 @@ def test_the_comparison_in_the_readme_is_what_the_command_prints(monkeypatch: py
 
 @pytest.mark.slow
 @pytest.mark.skipif(not (ROOT / "models" / "ppo").is_dir(), reason="`make repro` has not run")
-def test_every_command_in_the_readme_prints_what_stands_below_it(
+def test_every_command_in_the_docs_prints_what_stands_below_it(
     installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", f"{installed / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(installed))
-    commands = {match[1].split("detox ")[1].split()[0] for match in readme.ANSWERED.finditer(README)}
+    commands = {match[1].split("detox ")[1].split()[0] for match in readme.ANSWERED.finditer(TEXT)}
     assert commands == {"summarize", "score", "compare", "merge"}
-    assert readme.answered(README, ROOT) == README
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        assert readme.answered(text, ROOT) == text, page.name

@@ -1,4 +1,4 @@
-"""The recipe of CONTRIBUTING.md is followed as it is written, block by block, with tiny models and made-up calls."""
+"""The recipe of docs/own-data.md is followed as it is written, block by block, with tiny models and made-up calls."""
 
 import csv
 import json
@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(not list(ROOT.glob(".venv/ready-*")), reason="`make` has not set up .venv"),
 ]
 
-CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "own-data.md").read_text(encoding="utf-8")
 SMALL = (
     SHORT
     + """\
@@ -39,9 +39,8 @@ CALLS = 40
 
 
 def blocks() -> list[tuple[str, str]]:
-    """Language and text of every block of the section."""
-    [section] = re.findall(r"^## A classifier or a data set of your own\n(.*?)^## ", CONTRIBUTING, re.S | re.M)
-    return re.findall(r"^```(\w*)\n(.*?)^```$", section, re.S | re.M)
+    """Language and text of every block of the page."""
+    return re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.S | re.M)
 
 
 def write_calls(path: Path) -> None:

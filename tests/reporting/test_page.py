@@ -1,18 +1,21 @@
 """The report page and the release, from a made-up evaluation of six dialogues."""
 
+import copy
 import json
 import re
 import subprocess
 import sys
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from evaluations import CLAIMS, EVALUATION, RIVALS
 
 from detox import files, parsing
 from detox.errors import InputError
-from detox.reporting.page import choose_examples, difference, sha256s
+from detox.reporting.page import sha256s
 from stages import report
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +23,16 @@ HOSTILE = '<script>alert("x")</script> & <img src="https://example.com/x.png">'
 MARKUP = (
     "</td></table></pre></main> `code` | cell | {{ 7 * 7 }} {% raw %} <!-- ]]> &lt;b&gt; [link](javascript:alert(1))"
 )
+
+PARAMS = """\
+seed: 1
+model: {source: {path: models/miniature/base}, max_prompt_tokens: 512}
+summarize: {max_new_tokens: 72}
+prepare: {source: {path: downloads/prepare, origin: "hf://datasets/ann/talks"}}
+reward: {source: {path: models/miniature/toxicity}}
+judge: {source: {path: /home/someone/judge}}
+rivals: {bad_words: words.txt}
+"""
 
 
 @pytest.fixture
@@ -37,9 +50,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             {"id": i, "group": i, "summary": f"{name} of {i} {HOSTILE} {MARKUP}", "samples": [MARKUP, "y"]} for i in ids
         ]
         files.write_jsonl(Path(f"data/summaries/{name}.jsonl"), summaries)
-    # Toxicity falls by 0.5, 0.4, … 0 from d0 to d5.
+    # Mean toxicity changes by -0.475, -0.35, … +0.15 from d0 to d5.
     scores = [
-        {"id": name, "sft": {"judge": [0.5, 0.7]}, "ppo": {"judge": [0.1 * number, 0.2 + 0.1 * number]}}
+        {
+            "id": name,
+            "sft": {"judge": [0.5, 0.7], "rougeL": 0.5},
+            "ppo": {"judge": [0.125 * number, 0.25 + 0.125 * number], "rougeL": 0.5},
+        }
         for number, name in enumerate(ids)
     ]
     files.write_jsonl(Path("data/scores.jsonl"), scores)
@@ -52,9 +69,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("metrics/train.csv").write_text("step,reward,kl\n1,0.25,0\n2,1.75,2.5\n")
     files.write_metrics(Path("metrics/claims.json"), CLAIMS)
     files.write_metrics(Path("metrics/rivals.json"), RIVALS)
-    Path("metrics/tradeoff.csv").write_text("scale,judge,rougeL\n0,0.3,0.7\n1,0.1,0.71\n")
     Path("metrics/progress.csv").write_text("step,judge,reward\n0,0.3,0.2\n8,0.1,0.05\n")
-    Path("params.yaml").write_text("seed: 1\n")
+    Path("params.yaml").write_text(PARAMS)
+    Path("words.txt").write_text("y\n")
     adapter("org/base")
     return tmp_path
 
@@ -113,12 +130,71 @@ def test_each_slice_of_the_evaluation_has_a_table(page: str) -> None:
     assert (len(tables["all"]), len(tables["stress"])) == (24, 24)
 
 
-def test_the_first_sentence_is_the_headline_with_its_intervals(page: str) -> None:
-    lead = re.findall(r'<p class="lead">(.*?)</p>', page, re.S)[0]
-    assert " ".join(lead.replace("&nbsp;", " ").split()) == (
-        "After PPO the summaries are 52.6 % less toxic by an independent judge [95 %: -62.6 to -42.6 %], and ROUGE-L "
-        "changed by +0.0200 [-0.0200 to +0.0300]."
-    )
+def text_of(page: str) -> str:
+    """The page's words, without markup and scripts of style."""
+    body = re.sub(r"<(style|svg).*?</\1>", " ", page, flags=re.S)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+def lead(page: str) -> list[str]:
+    """The sentences at its top."""
+    return [unescape(sentence) for sentence in re.findall(r'<p class="lead">(.*?)</p>', page, re.S)]
+
+
+def test_the_page_begins_with_what_happened_and_says_on_which_models_and_data(page: str) -> None:
+    assert [sentence.partition(" (")[0] for sentence in lead(page)] == [
+        "After PPO the summaries are 52.6 % less toxic according to the judge",
+        "ROUGE-L",
+        "Slot recall",
+    ]
+    assert (
+        "60 test dialogues of 40 scenarios · Base model models/miniature/base · Dialogues ann/talks · Reward "
+        "models/miniature/toxicity · Judge judge · Profile settings of its own · Seed 1"
+    ) in text_of(page)
+    assert "not how toxic FLAN-T5 is" in text_of(page)
+    assert "someone" not in page
+
+
+@pytest.mark.parametrize("case", ["no change", "too few dialogues", "nothing toxic before", "worse", "not measured"])
+def test_the_page_is_true_whatever_happened(project: Path, case: str) -> None:
+    trees: dict[str, dict[str, Any]] = copy.deepcopy({"evaluate": EVALUATION, "claims": CLAIMS, "rivals": RIVALS})
+    evaluation, claims = trees["evaluate"], trees["claims"]
+    judge, everything = evaluation["all"]["change"]["judge"], evaluation["all"]
+    expected = {
+        "no change": "No change of toxicity could be shown",
+        "too few dialogues": "6 test dialogues are too few to show a change.",
+        "nothing toxic before": "Before PPO hardly any summary was toxic (0.0 % of the samples)",
+        "worse": "After PPO the summaries are 47.5 % more toxic according to the judge",
+        "not measured": "After PPO the summaries are 52.6 % less toxic according to the judge",
+    }[case]
+    if case == "no change":
+        judge |= {"relative": 0.01, "low": -0.1, "high": 0.1, "p": 0.78}
+    elif case == "too few dialogues":
+        for part in evaluation.values():
+            part |= {"dialogues": 6, "clusters": 6}
+        judge |= {"relative": 0.475, "low": -0.353, "high": 2.308, "p": 0.78}
+    elif case == "nothing toxic before":
+        everything["sft"]["judge"] |= {"rate": 0.0, "mean": 0.00004}
+        judge |= {"relative": 0.475, "low": -0.353, "high": 2.308, "p": 0.78}
+    elif case == "worse":
+        judge |= {"relative": 0.475, "low": 0.1, "high": 0.9}
+        claims["family"]["all_judge"]["holds"] = False
+    else:
+        for part in evaluation.values():
+            del part["change"]["slots"], part["sft"]["slots"], part["ppo"]["slots"]
+    for name, tree in trees.items():
+        files.write_metrics(Path(f"metrics/{name}.json"), tree)
+
+    report.main()
+    page = Path("metrics/report.html").read_text(encoding="utf-8")
+    text = text_of(page)
+
+    assert lead(page)[0].startswith(expected)
+    assert ("less toxic according to the judge" in text) == (case == "not measured")
+    assert ("more toxic according to the judge" in text) == (case == "worse")
+    assert ("Slot recall" in text) == (case != "not measured")
+    assert "two classifiers find less" not in text
+    assert ("6 test dialogues of" in text) is False
 
 
 def test_a_claim_that_was_not_measured_says_so(project: Path) -> None:
@@ -127,15 +203,15 @@ def test_a_claim_that_was_not_measured_says_so(project: Path) -> None:
     files.write_metrics(Path("metrics/claims.json"), claims)
     report.main()
     tables = Page((project / "metrics/report.html").read_text(encoding="utf-8")).tables
-    assert tables["claims"][-1] == ["Slot recall does not fall by the margin of 0.02", "", "", "not measured"]
+    assert tables["claims"][-1] == ["Slot recall falls by less than 0.02", "", "", "not measured"]
 
 
 def test_claims_and_rivals_say_what_their_metrics_say(page: str) -> None:
     tables = Page(page).tables
 
     assert tables["claims"][1:] == [
-        ["Toxicity falls, by the judge", "0.0002", "0.0008", "yes"],
-        ["ROUGE-L does not fall by the margin of 0.02", "0.0301", "0.0602", "no"],
+        ["Toxicity falls, according to the judge", "0.0002", "0.0008", "yes"],
+        ["ROUGE-L falls by less than 0.02", "0.0301", "0.0602", "no"],
     ]
     assert [row[0] for row in tables["systems"][1:]] == ["The first three turns", "Before PPO", "After PPO"]
     assert tables["systems"][1][1:] == ["0.3100", "0.3200", "0.3300", "0.9000", "20.5000"]
@@ -143,24 +219,18 @@ def test_claims_and_rivals_say_what_their_metrics_say(page: str) -> None:
         ["Toxicity, judge", "0.0500", "0.0700", "+0.0200 [-0.0100, +0.0500]"],
         ["ROUGE-L", "0.6100", "0.6300", "+0.0200 [+0.0100, +0.0500]"],
     ]
-    text = " ".join(page.replace("&nbsp;", " ").split())
-    assert "PPO is not shown to be less toxic than that (p = 0.2468 by the judge), and ROUGE-L is higher" in text
-    assert "of 200 random halvings of samples before PPO, 9 (judge) and 12 (reward) differ" in text
+    text = text_of(page)
+    assert "No difference in toxicity is shown (0.050 for the best of 4, 0.070 after PPO, p = 0.25)" in text
+    assert "It found a difference 9 (judge) and 12 (reward) times; about 10 are expected by chance." in text
+    assert "All systems, on 3 test dialogues, evenly spaced" in text
 
 
-@pytest.mark.parametrize(("low", "high", "said"), [(-0.05, -0.01, "less toxic"), (0.01, 0.05, "more toxic")])
-def test_the_better_of_ppo_and_best_of_n_is_named(project: Path, low: float, high: float, said: str) -> None:
-    rivals = json.loads(json.dumps(RIVALS))
-    rivals["duel"]["judge"] |= {"low": low, "high": high}
-    files.write_metrics(Path("metrics/rivals.json"), rivals)
-    report.main()
-    assert f"PPO is {said} than that" in " ".join(Path("metrics/report.html").read_text(encoding="utf-8").split())
-
-
-def test_what_two_summaries_do_not_share_is_marked_and_escaped() -> None:
-    assert difference("he is <b> a fool today", "he insults him today") == ("he <mark>is &lt;b&gt; a fool</mark> today")
-    assert difference("the same", "the same") == "the same"
-    assert difference("", "gone") == ""
+def test_an_example_shows_each_text_with_its_own_score_and_marks_the_insult(page: str) -> None:
+    first = text_of(page[page.index("<h4>d0</h4>") : page.index("<h4>d1</h4>")])
+    before, after = first.partition("Before")[2].split("After", 1)
+    assert re.findall(r"toxicity ([\d.]+)", before) == ["0.5000", "0.7000"]
+    assert re.findall(r"toxicity ([\d.]+)", after) == ["0.0000", "0.2500"]
+    assert page.count('<b class="insult">y</b>') == 12, "the second sample of six dialogues, before and after"
 
 
 def test_nothing_is_fetched(page: str) -> None:
@@ -198,7 +268,7 @@ def test_what_the_data_says_opens_and_closes_no_element_of_the_page(page: str) -
 def test_the_card_and_the_headline_hold_nothing_of_the_data(page: str) -> None:
     for path in ("models/release/README.md", "metrics/headline.md"):
         text = Path(path).read_text(encoding="utf-8")
-        assert not [word for word in ("alert", "Person1", "code`", "7 * 7", "{% raw") if word in text]
+        assert not [word for word in ("alert", "code`", "7 * 7", "{% raw", "sft of") if word in text]
 
 
 def test_the_page_serves_phones_dark_mode_and_screen_readers(page: str) -> None:
@@ -209,82 +279,25 @@ def test_the_page_serves_phones_dark_mode_and_screen_readers(page: str) -> None:
 
     assert viewports == ["width=device-width, initial-scale=1"]
     assert "prefers-color-scheme: dark" in page
-    assert labels == [
-        "Toxicity by the judge: 6 of 6 dialogues at 0.5 or more before PPO, 2 after.",
-        "Toxicity by share of the way from before to after PPO: 0: 0.300 at ROUGE-L 0.700; 1: 0.100 at ROUGE-L 0.710.",
-        "Mean reward: 0.25 at step 1, 1.75 at step 2.",
-        "KL, nats a summary: 0 at step 1, 2.5 at step 2.",
-        "Toxicity by reward and judge at PPO step 0: 0.200 and 0.300; 8: 0.050 and 0.100.",
-    ]
-    assert len([tag for tag, _ in parsed.tags if tag == "svg"]) == 5
+    assert labels[0] == ("Of the sampled summaries 100.0 % have a toxicity of 0.5 or more before PPO, 50.0 % after.")
+    assert len([tag for tag, _ in parsed.tags if tag == "svg"]) == len(labels) == 6
     assert "currentColor" in page
     assert [name for name in ids if re.search(r"_\d+$", name or "")] == []
 
 
-def test_examples_run_from_the_most_improved_to_the_worst(page: str) -> None:
+def test_examples_run_from_the_largest_fall_to_the_largest_rise(page: str) -> None:
     headings = re.findall(r"<h[34]>([^<]+)</h[34]>", page)
 
-    start = headings.index("Most improved")
-    assert headings[start:] == ["Most improved", "d0", "d1", "Median", "d2", "d3", "Worst", "d5", "d4"]
-
-
-def test_an_example_joins_dialogue_summaries_and_scores_by_id() -> None:
-    ids = ["b", "c", "a"]
-    scores = [{"id": i, "sft": {"judge": [0.75, 0.25]}, "ppo": {"judge": [0.0, 0.5]}} for i in ids]
-    test, before, after = (
-        [{"id": i, "text": f"{i} said"} for i in ids],
-        [{"id": i, "summary": f"old {i}", "samples": [f"old {i} 1", f"old {i} 2"]} for i in reversed(ids)],
-        [{"id": i, "summary": f"new {i}", "samples": [f"new {i} 1", f"new {i} 2"]} for i in sorted(ids)],
+    start = headings.index("Toxicity fell most")
+    assert headings[start : start + 9] == (
+        ["Toxicity fell most", "d0", "d1", "In the middle", "d2", "d3", "Toxicity rose most", "d5", "d4"]
     )
-
-    examples = choose_examples(scores, test, before, after)
-
-    # All changed alike, so that the ids decide.
-    assert {heading: [row["id"] for row in rows] for heading, rows in examples.items()} == {
-        "Most improved": ["a"],
-        "Median": ["b"],
-        "Worst": ["c"],
-    }
-    assert examples["Worst"][0] == {
-        "id": "c",
-        "text": "c said",
-        "sides": [
-            {
-                "title": "Before",
-                "toxicity": 0.5,
-                "summary": "old c",
-                "other": "new c",
-                "samples": [("old c 1", 0.75), ("old c 2", 0.25)],
-            },
-            {
-                "title": "After",
-                "toxicity": 0.25,
-                "summary": "new c",
-                "other": "old c",
-                "samples": [("new c 1", 0.0), ("new c 2", 0.5)],
-            },
-        ],
-    }
-
-
-@pytest.mark.parametrize(("dialogues", "each"), [(2, 0), (3, 1), (14, 4), (15, 5), (40, 5)])
-def test_no_dialogue_is_an_example_twice_and_there_are_at_most_five_of_a_kind(dialogues: int, each: int) -> None:
-    rows = [{"id": f"d{number:02d}", "summary": "s", "samples": ["x"]} for number in range(dialogues)]
-    scores = [
-        {"id": row["id"], "sft": {"judge": [0.5]}, "ppo": {"judge": [number / 100]}} for number, row in enumerate(rows)
-    ]
-
-    examples = choose_examples(scores, rows, rows, rows)
-
-    assert [len(part) for part in examples.values()] == [each] * 3
-    assert len({row["id"] for part in examples.values() for row in part}) == 3 * each
 
 
 def test_the_page_names_its_inputs_by_sha256(page: str) -> None:
     rows = dict(Page(page).tables[""][1:])
 
-    # sha256 of "seed: 1\n" and of "weights", by sha256sum.
-    assert rows["params.yaml"] == "adf0396d435b4047092c20dada268d22d8db7f192fe2a8a9a283c9e9dea6af54"
+    # sha256 of "weights", by sha256sum.
     assert (
         rows["models/ppo/adapter_model.safetensors"]
         == "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c"
@@ -312,18 +325,18 @@ def test_the_release_is_the_adapter_with_its_card(page: str) -> None:
     assert set(released) == {"adapter_config.json", "adapter_model.safetensors", "README.md"}
     assert released["adapter_model.safetensors"] == b"weights"
     assert json.loads(released["adapter_config.json"]) == {"base_model_name_or_path": "org/base"}
-    assert "A LoRA adapter for `org/base`" in released["README.md"].decode()
+    assert "A LoRA adapter for `models/miniature/base`" in released["README.md"].decode()
 
 
-def test_the_stage_prints_nothing_and_writes_a_headline_of_at_most_eight_lines(
+def test_the_stage_prints_nothing_and_the_headline_says_what_happened_and_on_what(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report.main()
 
     assert capsys.readouterr().out == ""
     lines = Path("metrics/headline.md").read_text().splitlines()
-    assert len(lines) <= 8
-    assert [line.split("  ")[2] for line in lines[1:]] == [
+    assert all(len(line) <= 100 for line in lines)
+    assert [line.split("  ")[2] for line in lines[1:7]] == [
         "all: Toxicity, judge",
         "all: Toxicity, reward",
         "stress: Toxicity, judge",
@@ -331,6 +344,12 @@ def test_the_stage_prints_nothing_and_writes_a_headline_of_at_most_eight_lines(
         "all: Slot recall",
         "all: Words",
     ]
+    said = " ".join(" ".join(lines[7:]).split())
+    assert said.startswith("After PPO the summaries are 52.6 % less toxic according to the judge")
+    assert said.endswith(
+        "60 test dialogues of 40 scenarios; base model models/miniature/base, dialogues ann/talks, reward "
+        "models/miniature/toxicity, judge judge, profile settings of its own, seed 1"
+    )
 
 
 def test_a_missing_adapter_is_one_clear_line(project: Path) -> None:

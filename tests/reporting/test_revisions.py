@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from dvc.repo import Repo
 from evaluations import EVALUATION
+from imports import ROOT
+from ruamel.yaml import YAML
 
 from detox.errors import InputError
 from detox.reporting import revisions
@@ -119,3 +121,45 @@ def test_a_folder_that_is_no_repository_is_one_line(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"^metrics/evaluate.json at 'main': .*is not a git repository"):
         revisions.compare("main", "main")
+
+
+LOCKED = """\
+schema: '2.0'
+stages:
+  train_ppo: {{cmd: train, outs: [{{path: models/ppo, md5: {adapter}}}]}}
+  summarize:
+    deps: [{{path: models/ppo, md5: a1}}, {{path: detox/model, md5: c0}}]
+    outs: [{{path: data/summaries, md5: b1}}]
+  evaluate:
+    deps: [{{path: data/summaries, md5: b1}}]
+    outs: [{{path: metrics/evaluate.json, md5: d1}}]
+"""
+
+
+def test_metrics_that_are_older_than_the_adapter_are_not_compared() -> None:
+    """As after `dvc exp run … train_ppo`, whose metrics are the parent's."""
+    git("checkout", "-b", "trained", "main")
+    Path("dvc.lock").write_text(LOCKED.format(adapter="a2"))
+    git("add", "dvc.lock")
+    git("commit", "--message", "trained, not evaluated")
+    git("checkout", "main")
+    with pytest.raises(InputError) as error:
+        revisions.compare("main", "trained")
+    assert str(error.value) == (
+        "metrics/evaluate.json at 'trained' is older than its models/ppo, which summarize has not read yet: run the "
+        "pipeline to its end there (dvc exp run … evaluate, or dvc repro)"
+    )
+
+
+def test_metrics_of_a_whole_run_are_fresh() -> None:
+    stages = YAML(typ="safe").load(LOCKED.format(adapter="a1"))["stages"]
+    assert revisions.stale(stages) is None
+    assert revisions.stale(stages | {"summarize": {"outs": [{"path": "data/summaries", "md5": "b2"}]}}) == (
+        "evaluate",
+        "data/summaries",
+    )
+    assert revisions.stale({}) is None
+
+
+def test_the_committed_metrics_are_as_new_as_the_adapter() -> None:
+    assert revisions.stale(YAML(typ="safe").load(ROOT / "dvc.lock")["stages"]) is None

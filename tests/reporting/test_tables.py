@@ -71,7 +71,7 @@ def test_a_table_of_several_slices_says_which_in_each_row() -> None:
 
 
 def test_the_headline_is_a_short_aligned_table_that_markdown_leaves_as_it_is() -> None:
-    assert tables.headline(tables.table(EVALUATION)) == (
+    assert tables.headline(tables.table(EVALUATION), ["It fell.", "word " * 30]) == (
         "                              Before    After      Change [95 % interval]       p\n"
         "    all: Toxicity, judge      0.2345   0.1111      -52.6 % [-62.6, -42.6]  0.0002\n"
         "    all: Toxicity, reward     0.2455   0.1221      -51.3 % [-62.6, -42.6]  0.0002\n"
@@ -79,6 +79,10 @@ def test_the_headline_is_a_short_aligned_table_that_markdown_leaves_as_it_is() -
         "    all: ROUGE-L              0.3600   0.3700  +0.0200 [-0.0200, +0.0300]\n"
         "    all: Slot recall          0.6100   0.6200  +0.0400 [-0.0200, +0.0300]\n"
         "    all: Words               10.4100  10.4200  -0.2500 [-0.5000, +0.1250]\n"
+        "\n"
+        "    It fell.\n"
+        f"    {' '.join(18 * ['word'])}\n"
+        f"    {' '.join(12 * ['word'])}\n"
     )
 
 
@@ -89,7 +93,7 @@ def test_a_measure_that_the_data_does_not_have_has_no_row() -> None:
     frame = tables.table({"all": EVALUATION["all"] | without, "stress": EVALUATION["stress"]})
 
     assert "Slot recall" not in frame[frame["slice"] == "all"]["measure"].tolist()
-    assert "all: Slot recall" not in tables.headline(frame)
+    assert "all: Slot recall" not in tables.headline(frame, [])
 
 
 def test_where_toxicity_has_no_relative_change_the_absolute_one_is_shown() -> None:

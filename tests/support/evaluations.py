@@ -48,13 +48,13 @@ EVALUATION: dict[str, Any] = {
         "sft": policy(sft, 0.41),
         "ppo": policy(ppo, 0.42),
         "change": change(relative),
-        "dialogues": 6,
-        "clusters": 6,
+        "dialogues": 60,
+        "clusters": 40,
     }
     for name, sft, ppo, relative in (("all", 0.2345, 0.1111, -0.5262), ("stress", 0.6543, 0.3333, -0.4906))
 }
 
-CLAIMS = {
+CLAIMS: dict[str, Any] = {
     "family": {
         "all_judge": {"p": 0.0002, "p_holm": 0.0008, "holds": True},
         "rougeL": {"p": 0.0301, "p_holm": 0.0602, "margin": 0.02, "holds": False},
@@ -62,7 +62,7 @@ CLAIMS = {
     "a_a": {"splits": 200, "rejections": {"judge": 9, "reward": 12}},
 }
 SYSTEM = {"judge": 0.31, "reward": 0.32, "rougeL": 0.33, "grounded": 0.9, "words": 20.5}
-RIVALS = {
+RIVALS: dict[str, Any] = {
     "best_of": 4,
     "dialogues": 3,
     "clusters": 3,

@@ -1,0 +1,141 @@
+"""What the numbers say, in sentences: each follows from an interval, a p or a count, and none is fixed."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+# Below it a bootstrap interval is too narrow, and a sign-flip test hardly reaches 5 % (of 5 clusters never).
+FEW_CLUSTERS = 20
+CLEAN = 0.01  # share of toxic samples before PPO below which there was next to nothing to remove
+LEVEL = 0.05
+MOVED = 0.2  # of ROUGE-L: a single summary that moved so far tells something else
+
+Row = Mapping[str, Any]
+
+
+def lead(everything: Row, family: Row) -> list[str]:
+    """The page's first sentences, from `all` of metrics/evaluate.json and the claims of metrics/claims.json."""
+    found = [few(everything)] if everything["clusters"] < FEW_CLUSTERS else []
+    rate = everything["sft"]["judge"]["rate"]
+    if rate < CLEAN:
+        found.append(
+            f"Before PPO hardly any summary was toxic ({100 * rate:.1f} % of the samples): "
+            "there was next to nothing to remove."
+        )
+    return [*found, toxicity(everything), *quality(everything, family)]
+
+
+def few(part: Row) -> str:
+    """That so few dialogues, or scenarios, show nothing."""
+    return f"{sized(part)} are too few to show a change."
+
+
+def sized(part: Row) -> str:
+    """How many dialogues, and of how many scenarios where the data marks some."""
+    dialogues, clusters = part["dialogues"], part["clusters"]
+    return f"{dialogues:,} test dialogues" + (f" of {clusters:,} scenarios" if clusters != dialogues else "")
+
+
+def toxicity(everything: Row) -> str:
+    """What the judge's change shows."""
+    change, means = everything["change"]["judge"], [everything[policy]["judge"]["mean"] for policy in ("sft", "ppo")]
+    moved = "P(toxic) was {:.4f} before and {:.4f} after".format(*means)
+    if "relative" not in change:
+        return f"According to the judge, the mean {moved}."
+    interval = f"95 % interval {100 * change['low']:+.1f} to {100 * change['high']:+.1f} %"
+    if everything["clusters"] < FEW_CLUSTERS:
+        return f"According to the judge, the mean {moved}."
+    if not shown(change, change["p"]):
+        return (
+            f"No change of toxicity could be shown: according to the judge, the mean {moved} ({interval}; a true "
+            f"change of {100 * change['mde']:.0f} % would have been found four times in five)."
+        )
+    direction = "less" if change["relative"] < 0 else "more"
+    return (
+        f"After PPO the summaries are {100 * abs(change['relative']):.1f} % {direction} toxic according to the judge "
+        f"({interval}): the mean {moved}."
+    )
+
+
+def quality(everything: Row, family: Row) -> list[str]:
+    """What became of ROUGE-L and, where it was measured, of slot recall."""
+    names = {"rougeL": "ROUGE-L (likeness to the references)", "slots": "Slot recall (facts that the summary keeps)"}
+    return [
+        kept(name, everything["change"][key], family.get(key, {}))
+        for key, name in names.items()
+        if key in everything["change"]
+    ]
+
+
+def kept(name: str, change: Row, claim: Row) -> str:
+    """Whether a measure of quality lost less than its margin."""
+    moved = "{absolute:+.4f} [{low:+.4f}, {high:+.4f}]".format(**change)
+    if not claim:
+        return f"{name} changed by {moved}."
+    margin = claim["margin"]
+    if not claim.get("measured", True):
+        return f"{name} was below {margin:g} before, so that a loss could not be seen."
+    if claim["holds"]:
+        return f"{name} lost less than {margin:g}: {moved}."
+    lost = "fell" if change["high"] < 0 else "changed"
+    return f"{name} {lost} by {moved}: that it lost less than {margin:g} is not shown."
+
+
+def shown(change: Row, p: float) -> bool:
+    """Whether there is a change: 0 is outside the interval, and the test says so, too."""
+    return not change["low"] <= 0 <= change["high"] and p < LEVEL
+
+
+def claims(family: Row) -> str:
+    """How many of the claims hold."""
+    held = sum(claim["holds"] for claim in family.values())
+    return (
+        f"{held} of {len(family)} claims hold at 5 %, corrected for testing {len(family)} at once (Holm). "
+        "Claims that do not hold are not thereby refuted."
+        if held < len(family)
+        else f"All {held} claims hold at 5 %, corrected for testing {held} at once (Holm)."
+    )
+
+
+def alternative(rivals: Row) -> str:
+    """PPO against the best of n samples before it, picked by the reward."""
+    duel, n = rivals["duel"], rivals["best_of"]
+    judge = duel["judge"]
+    beside = f"{judge['rival']:.3f} for the best of {n}, {judge['ppo']:.3f} after PPO, p = {duel['p']:.2f}"
+    if not shown(judge, duel["p"]):
+        said = f"No difference in toxicity is shown ({beside})"
+    else:
+        said = f"It is {'less' if judge['low'] > 0 else 'more'} toxic than PPO ({beside})"
+    rouge = duel["rougeL"]
+    if rouge["low"] <= 0 <= rouge["high"]:
+        text = "no difference in ROUGE-L is shown"
+    else:
+        text = (
+            f"its ROUGE-L is {'lower' if rouge['low'] > 0 else 'higher'} ({rouge['rival']:.3f} and {rouge['ppo']:.3f})"
+        )
+    return (
+        f"The alternative without training: draw {n} summaries and keep the one that the reward model likes best. "
+        f"{said}, and {text}. It costs {n} times as much generation for each summary, and needs the reward model."
+    )
+
+
+def odd_systems(systems: Row) -> list[str]:
+    """Notes on rows that a reader could take for good ones."""
+    notes = []
+    if "lead3" in systems:
+        notes.append("The first three turns are no summary: they repeat the dialogue, its insults included.")
+    if "base" in systems and systems["base"]["words"] < 0.2 * systems["sft"]["words"]:
+        notes.append(f"The base says next to nothing ({systems['base']['words']:.1f} words): that is not toxic.")
+    return notes
+
+
+def single(scores: Sequence[Row]) -> str:
+    """How single summaries moved, which means hide: from data/scores.jsonl."""
+    rouge = [row["ppo"]["rougeL"] - row["sft"]["rougeL"] for row in scores]
+    up, down = sum(change > MOVED for change in rouge), sum(change < -MOVED for change in rouge)
+    toxic = [fmean(row["ppo"]["judge"]) - fmean(row["sft"]["judge"]) for row in scores]
+    worse = sum(change > MOVED for change in toxic)
+    return (
+        f"Means hide single summaries. Of {len(scores):,}, {up:,} gain more than {MOVED:g} ROUGE-L and {down:,} lose "
+        f"more; {worse:,} become more toxic by more than {MOVED:g}."
+    )
