@@ -3,15 +3,21 @@
 import argparse
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 from detox import git
 from detox.errors import InputError, lines
-from detox.runtime import allocator, handover
+from detox.params import reading
+from detox.runtime import allocator, handover, progress
 from detox.runtime.handover import Main
+
+PIPELINE = Path("dvc.yaml")
 
 
 def yield_while_waiting() -> None:
@@ -62,6 +68,18 @@ def _run(main: Main, start: Callable[[str, Main], None]) -> None:
     argparse.ArgumentParser(command, description=module.__doc__, formatter_class=formatter).parse_args()
     allocator.keep_freed()
     yield_while_waiting()
+    begun = time.monotonic()
     with said_in_lines():
         git.check_kept(Path())
         start(stage, main)
+    if "RANK" not in os.environ:  # else who has started the ranks says it
+        print(made(stage, time.monotonic() - begun))
+
+
+def made(stage: str, seconds: float) -> str:
+    """What a stage has written, by dvc.yaml, and how long that took."""
+    entry = reading.read(PIPELINE, YAML(typ="safe"))["stages"].get(stage, {}) if PIPELINE.is_file() else {}
+    outs = [out for kind in ("outs", "metrics", "plots") for out in entry.get(kind, [])]
+    paths = [out if isinstance(out, str) else next(iter(out)) for out in outs]
+    wrote = f" wrote {', '.join(paths)}" if paths else " done"
+    return f"{stage}:{wrote} in {progress.duration(seconds)}"

@@ -1,7 +1,8 @@
 """Train the adapter with PPO against the toxicity reward; an interrupted run is taken up again.
 
 Reads  data/prepared/train.jsonl, models/adapter, the base and the reward model; params: seed, model, reward, ppo.
-Writes models/ppo, models/snapshots, metrics/train.json, metrics/train.csv; until then its state, to .resume/train_ppo.
+Writes models/ppo, models/snapshots; after every step metrics/train.json, metrics/train.csv; until then its state, to
+       .resume/train_ppo.
 """
 
 from pathlib import Path
@@ -18,8 +19,6 @@ TRAIN, ADAPTER = Path("data/prepared/train.jsonl"), Path("models/adapter")
 
 
 def main() -> None:
-    from tqdm import tqdm
-
     from detox.corpus import dialogues
     from detox.model import adapters, prompts
     from detox.model.classifier import Classifier
@@ -28,7 +27,7 @@ def main() -> None:
     from detox.ppo import divergence, trainer
     from detox.ppo.rollouts import Models
     from detox.ppo.state import TrainState
-    from detox.runtime import checkpoints, devices, memory, ranks
+    from detox.runtime import checkpoints, devices, memory, progress, ranks
     from detox.sources import local
 
     p, model, seed, device = reading.load(sections.Ppo), reading.load(sections.Model), reading.seed(), devices.chosen()
@@ -44,32 +43,42 @@ def main() -> None:
     ) as unfinished:
         if unfinished.state:
             state.restore(unfinished.state)
+            record(policy, state, p, cut)
         steps = memory.sparing(lambda p: trainer.train(models, texts, p, seed, state), p, state)
-        progress = tqdm(steps, total=p.steps, initial=state.step, desc="PPO", mininterval=1)
+        shown = progress.Progress("PPO", "step", p.steps, state.step)
         try:
-            for row in progress:
-                progress.set_postfix(reward=f"{row.reward:.2f}", kl=f"{row.kl:z.2f}")
+            for row in steps:
+                shown.show(row.step, reward=f"{row.reward:.2f}", KL=f"{row.kl:z.2f}")
+                record(policy, state, p, cut)
                 if row.step % p.snapshot_every == 0:
                     state.snapshots[row.step] = adapters.weights(policy.language_model, POLICY)
                 unfinished.keep(state.freeze())
         except divergence.Diverged as error:
             raise divergence.report(error, state.step + 1, unfinished.area / "diverged", prompt.tokenizer) from error
+        shown.close()
         if ranks.rank() == 0:
-            publish(policy, state, p, cut)
+            publish(policy, state, p)
 
 
-def publish(policy: "Policy", state: "TrainState", p: "sections.Ppo", cut: int) -> None:
-    """All that the stage writes."""
+def record(policy: "Policy", state: "TrainState", p: "sections.Ppo", cut: int) -> None:
+    """The curves so far, after every step: `dvc plots` and `dvc metrics` follow them while the stage runs."""
     import pandas
 
     from detox import files
-    from detox.model import adapters
     from detox.ppo import stats
+    from detox.runtime import ranks
 
-    # First, because a run that diverged has numbers which are refused: then the earlier adapter stays.
-    summary = policy.sizes() | stats.summary(state.rows, p.batch_size) | {"prompts_cut": cut}
-    files.write_metrics(Path("metrics/train.json"), summary, exact=("kl_first", "ratio_error_first"))
-    files.write_csv(Path("metrics/train.csv"), pandas.DataFrame(state.rows).drop(columns="ratio_error"))
+    if ranks.rank() == 0:
+        summary = policy.sizes() | stats.summary(state.rows, p.batch_size) | {"prompts_cut": cut}
+        files.write_metrics(Path("metrics/train.json"), summary, exact=("kl_first", "ratio_error_first"))
+        files.write_csv(Path("metrics/train.csv"), pandas.DataFrame(state.rows).drop(columns="ratio_error"))
+
+
+def publish(policy: "Policy", state: "TrainState", p: "sections.Ppo") -> None:
+    """The adapters."""
+    from detox import files
+    from detox.model import adapters
+
     with files.atomic(Path("models/snapshots")) as folder:
         folder.mkdir()
         for step, weights in state.snapshots.items():

@@ -4,14 +4,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from tqdm import tqdm
 from transformers import LogitsProcessor
 
 from detox.corpus.dialogues import Dialogue
 from detox.model import prompts
 from detox.model.policy import Policy
 from detox.model.sampling import seed_of
-from detox.runtime import memory, ranks
+from detox.runtime import memory, progress, ranks
 
 SAMPLES, STRESS_SAMPLES = 3, 4  # what a seed is for: beside trainer.py's kinds
 
@@ -84,7 +83,7 @@ def rows(
 def by_length(texts: Sequence[str], batch_size: int, title: str) -> Iterator[list[int]]:
     """Batches of row numbers, texts of similar length together so that little is padding, under a progress bar."""
     order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
-    for start in tqdm(range(0, len(order), batch_size), desc=title, unit="batch", mininterval=1):
+    for start in progress.followed(range(0, len(order), batch_size), title, "batch"):
         yield order[start : start + batch_size]
 
 

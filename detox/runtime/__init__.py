@@ -7,6 +7,7 @@ ranks.py        how they share work, and what they tell one another
 devices.py      where the models compute
 capacity.py     how much memory and disk there is
 memory.py       smaller batches where memory runs out
+progress.py     a bar on a terminal, lines in a log
 allocator.py    freed memory: kept, or given back
 checkpoints.py  the state of an unfinished run on disk
 

@@ -70,7 +70,9 @@ class Run:
 
 
 @contextmanager
-def resumable(stage: str, settings: Sequence[Any], inputs: Sequence[Path], every: int) -> Iterator[Run]:
+def resumable(
+    stage: str, settings: Sequence[Any], inputs: Sequence[Path], every: int, unit: str = "step"
+) -> Iterator[Run]:
     """Within the block a run of the stage that leaves its latest state when it is interrupted, and else nothing.
 
     Raises InputError if another process is at this very run, or a rank has other parameters, inputs or code.
@@ -80,13 +82,28 @@ def resumable(stage: str, settings: Sequence[Any], inputs: Sequence[Path], every
     what = f"{stage} with the same parameters and inputs"
     with nullcontext() if ranks.rank() else processes.locked(area, what):
         run = Run(area, every)
+        if run.state:
+            say(f"{stage}: going on from {unit} {run.state.step}")
         try:
             yield run
-        except BaseException:
+        except BaseException as error:
             run.write()
+            if not isinstance(error, Exception) and any(area.glob("step_*")):  # told to stop
+                say(f"{stage}: saved at {unit} {latest(area)}; run this again to go on")
             raise
         if ranks.rank() == 0:
             files.remove(area)
+
+
+def say(line: str) -> None:
+    """A line on stderr, of the first rank alone."""
+    if ranks.rank() == 0:
+        print(line, file=sys.stderr, flush=True)
+
+
+def latest(area: Path) -> int:
+    """The step of the newest checkpoint."""
+    return int(max(path.name for path in area.glob("step_*")).partition("_")[2])
 
 
 def fingerprint(settings: Sequence[Any], inputs: Sequence[Path]) -> str:
