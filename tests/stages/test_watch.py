@@ -15,7 +15,7 @@ from detox import parsing
 
 pytestmark = pytest.mark.slow
 
-STEPS = 60
+STEPS = 45
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,8 @@ def dvc(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     env = os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(folder.parent / "site-cache")}
     call = [sys.executable, "-m", "dvc", *arguments]
-    return subprocess.Popen(call, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(call, cwd=folder, env=env, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
 
 
 def answer(folder: Path, *arguments: str) -> Any:
@@ -58,7 +59,7 @@ def test_two_commands_follow_the_training_and_an_interrupt_says_where_it_goes_on
             if all(shown) and all(new > old for new, old in zip(shown, seen[-1] if seen else (0, 0), strict=True)):
                 seen.append(shown)
     finally:
-        os.kill(run.pid, signal.SIGTERM)
+        os.killpg(run.pid, signal.SIGINT)  # as Ctrl-C in a terminal
         out, err = run.communicate(timeout=120)
     assert len(seen) == 3, f"{seen}\n{out[-2000:]}\n{err[-2000:]}"
     assert "PPO: step 1 of " in err
