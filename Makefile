@@ -9,7 +9,7 @@ IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" DVC_NO_ANALYTICS=1
 # TRL 0.11.4 needs older libraries than ours: the benchmarks run it in an environment of its own.
 TRL := .bench/trl
 
-.PHONY: help repro check profile pin push pull verify-remote seeds leaderboard readme test test-slow soak kill-ranks lint format bench bench-checkpoints bench-large full-size gpu-check lock
+.PHONY: help repro check profile pin push pull verify-remote seeds leaderboard watch readme test test-slow soak kill-ranks lint format bench bench-checkpoints bench-large full-size gpu-check lock
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ pull: $(READY) ## Fetch what dvc.lock names from the S3 remote, checked
 
 verify-remote: $(READY) ## Pull the last commit's data into a fresh clone and compare all of it
 	@$(IN_VENV) python -m detox.sharing.remote verify --limit $(LIMIT)
+
+watch: $(READY) ## Draw the curves of a running stage again every 20 s: .dvc_plots/index.html
+	@$(IN_VENV) sh -c 'while python -m dvc plots show --quiet metrics/train.csv; do \
+	  echo ".dvc_plots/index.html: step $$(tail -n 1 metrics/train.csv | cut -d , -f 1)"; sleep 20; done'
 
 seeds: $(READY) ## Train and evaluate with five seeds beside the workspace (a quarter of an hour): metrics/seeds.json
 	@$(IN_VENV) python -m stages.seeds

@@ -82,10 +82,12 @@ def summarize(
     def load() -> Callable[[list[str]], list[Row]]:
         from detox.serving.api import Summarizer
 
-        return Summarizer(after_only)
+        summarizer = Summarizer(after_only)
+        _note_toy()
+        return summarizer
 
     answers = _answers(inputs.read(file, "dialogue", inputs.paragraphs), load)
-    rows = (_noticed(text, {"id": text.id, **answer}) for text, answer in answers)
+    rows = (_noticed(text, {"id": text.id, **answer}) for text, answer in _compared(answers))
     printing.printed(rows, output, printing.after if after_only else printing.both)
 
 
@@ -138,6 +140,18 @@ def compare(
 
 
 @app.command()
+def env() -> None:
+    """Show versions, device, threads, and what git and DVC say: what a bug report needs.
+
+    It shows no secret and no path of your folders: of the environment only which variables are set.
+    """
+    from detox.serving import environment
+
+    for label, text in environment.report():
+        print(f"{label:13} {text}")
+
+
+@app.command()
 def merge(
     folder: Annotated[Path, typer.Argument(help="A new folder.")],
     scale: Annotated[float, typer.Option(min=0.0, help="Share of the way that PPO led: 0 before, 1 after.")] = 1.0,
@@ -168,6 +182,27 @@ def _answers(
     model = load()
     for batch in inputs.arrived(texts, inputs.AT_ONCE):
         yield from zip(batch, model([text.text for text in batch]), strict=True)
+
+
+def _note_toy() -> None:
+    from detox.params import profiles, reading
+    from detox.reporting import provenance
+
+    if provenance.toy(profiles.read(reading.PARAMS)):
+        print("note: the miniature's toy models, which know its own corpus and no other text", file=sys.stderr)
+
+
+def _compared(answers: "Iterator[tuple[Text, Row]]") -> "Iterator[tuple[Text, Row]]":
+    """The same, with a warning before what is far from the training dialogues."""
+    from detox.serving import familiarity
+
+    known: familiarity.Familiarity | None = None
+    for text, answer in answers:
+        if familiarity.TRAIN.is_file():  # a clone may have the models alone
+            known = known or familiarity.load()
+            if warning := known.warning(text.text):
+                print(f"warning: {text.where}: {warning}", file=sys.stderr)
+        yield text, answer
 
 
 def _noticed(text: "Text", row: Row) -> Row:

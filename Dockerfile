@@ -1,0 +1,12 @@
+# docker build --tag detox . && docker run --rm --volume detox-metrics:/project/metrics detox
+# Its default command runs the pipeline from the lock, and leaves the page in metrics/. Not built on the machine on which
+# it was written, which has no Docker.
+FROM python:3.11-slim-bookworm
+RUN apt-get update && apt-get install --yes --no-install-recommends git make && rm -rf /var/lib/apt/lists/*
+WORKDIR /project
+# First, so that a change of the code does not install everything again.
+COPY requirements.lock pyproject.toml Makefile README.md ./
+COPY detox ./detox
+RUN make help && python -m venv .venv && .venv/bin/pip install --no-cache-dir --requirement requirements.lock
+COPY . .
+CMD ["make", "repro"]
