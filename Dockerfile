@@ -7,6 +7,6 @@ WORKDIR /project
 # First, so that a change of the code does not install everything again.
 COPY requirements.lock pyproject.toml Makefile README.md ./
 COPY detox ./detox
-RUN make help && python -m venv .venv && .venv/bin/pip install --no-cache-dir --requirement requirements.lock
+RUN make ".venv/ready-$(python3 -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')"
 COPY . .
 CMD ["make", "repro"]
