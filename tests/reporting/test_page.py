@@ -151,7 +151,7 @@ def test_the_page_begins_with_what_happened_and_says_on_which_models_and_data(pa
         "60 test dialogues of 40 scenarios · Base model models/miniature/base · Dialogues ann/talks · Reward "
         "models/miniature/toxicity · Judge judge · Profile settings of its own · Seed 1"
     ) in text_of(page)
-    assert "not how toxic FLAN-T5 is" in text_of(page)
+    assert "do not say how toxic FLAN-T5 is" in text_of(page)
     assert "someone" not in page
 
 
