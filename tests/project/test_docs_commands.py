@@ -51,7 +51,7 @@ tree = json.load(open("evaluation.json"))
 tree["all"]["ppo"]["judge"]["mean"] = float(open("data/summaries").read())
 tree["all"]["sft"]["judge"]["rate"] = float(re.search(r"toxic_threshold: ([\\d.]+)", open("params.yaml").read())[1])
 json.dump(tree, open("metrics/evaluate.json", "w"))
-json.dump({"judge": tree["all"]["ppo"]["judge"]["mean"]}, open("metrics/headline.json", "w"))
+json.dump({"toxicity": tree["all"]["ppo"]["judge"]["mean"]}, open("metrics/headline.json", "w"))
 """
 
 
