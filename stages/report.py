@@ -53,6 +53,7 @@ def main() -> None:
         toy=contents.toy,
         max_prompt_tokens=settings["model"]["max_prompt_tokens"],
         max_new_tokens=settings["summarize"]["max_new_tokens"],
+        prompt=str(settings["model"]["prompt"]),
     )
     pages = {
         "report.html": page.render(metrics, scores, contents),

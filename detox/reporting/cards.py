@@ -20,6 +20,7 @@ class Release(NamedTuple):
     toy: bool  # the models are the miniature's
     max_prompt_tokens: int
     max_new_tokens: int
+    prompt: str  # with {dialogue}
 
 
 def render(frame: pd.DataFrame, release: Release) -> str:
@@ -29,7 +30,7 @@ def render(frame: pd.DataFrame, release: Release) -> str:
     environment = jinja2.Environment(  # noqa: S701
         loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
-    environment.filters["name"] = _name
+    environment.filters |= {"name": _name, "repr": repr}
     return environment.get_template("card.md.jinja").render(
         **release._asdict(), table=tables.sliced(frame), metrics=_metrics(frame)
     )

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from ruamel.yaml import YAML
 
-from detox import parsing
+from detox import git, parsing
 from detox.errors import InputError
 from detox.reporting import tables
 
@@ -20,10 +20,11 @@ SHOWN = ["After", "Change [95 % interval]"]
 def evaluation(revision: str) -> dict[str, Any]:
     """metrics/evaluate.json at a branch, tag, commit or experiment, or as it is in the workspace.
 
-    Raises InputError if there is no such revision, or no such file in it.
+    Raises InputError if git does not read the repository, if there is no such revision, or no such file in it.
     """
     if revision == WORKSPACE:
         return parsing.read_metrics(EVALUATION)
+    git.check(Path())
     try:
         tree: dict[str, Any] = json.loads(_text(EVALUATION, revision))
     except (OSError, ValueError) as error:

@@ -10,14 +10,14 @@ from evaluations import EVALUATION
 from huggingface_hub import ModelCard
 
 from detox.model import adapters
-from detox.model.prompts import PROMPT
+from detox.params.kinds import PROMPT
 from detox.reporting import cards, tables
 
 pytest_plugins = ["models"]
 
 REVISION = "7bcac572ce56db69c1ea7c8af255c5d7c9672fc2"
 RELEASE = cards.Release(
-    "org/base", REVISION, {"Dialogues": "ann/talks", "Seed": "1"}, "60 test dialogues", False, 256, 12
+    "org/base", REVISION, {"Dialogues": "ann/talks", "Seed": "1"}, "60 test dialogues", False, 256, 12, PROMPT
 )
 
 
@@ -73,7 +73,8 @@ def test_a_name_is_a_name_and_nothing_else(name: str) -> None:
 
 
 def test_the_code_of_the_card_gives_the_prompt_that_the_policy_reads() -> None:
-    assert f"PROMPT = {PROMPT!r}".replace("'", '"') in snippet(card().text)
+    assert f"PROMPT = {PROMPT!r}\n" in snippet(card().text)
+    assert "PROMPT = 'summarize: {dialogue}'\n" in snippet(card(RELEASE._replace(prompt="summarize: {dialogue}")).text)
 
 
 def test_a_base_from_the_hub_is_pinned() -> None:

@@ -26,7 +26,7 @@ MARKUP = (
 
 PARAMS = """\
 seed: 1
-model: {source: {path: models/miniature/base}, max_prompt_tokens: 512}
+model: {source: {path: models/miniature/base}, max_prompt_tokens: 512, prompt: "{dialogue}"}
 summarize: {max_new_tokens: 72}
 prepare: {source: {path: downloads/prepare, origin: "hf://datasets/ann/talks"}}
 reward: {source: {path: models/miniature/toxicity}}
