@@ -27,7 +27,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("source", "other"):
         (project / name).write_text(name)
     (project / "dvc.yaml").write_text(DVC)
-    dvc(project, "init", "--no-scm", "--quiet")
+    output(project, "git", "init", "--quiet")
+    dvc(project, "init", "--quiet")
     dvc(project, "repro", "--quiet")
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site-cache"))
     monkeypatch.chdir(project)
@@ -55,7 +56,7 @@ def test_what_dvc_refuses_is_one_line(project: Path) -> None:
 
 def test_outside_of_a_project_there_is_nothing_to_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"^DVC says: you are not inside of a DVC repository"):
+    with pytest.raises(InputError, match=r"^git rev-parse says: .*: DVC needs one, which a ZIP of the project has not"):
         plan.pending(remote=False)
 
 
