@@ -54,11 +54,12 @@ HASTE = ("--limit", "4")  # a limit in seconds for those that are to reach it
 BOUND = 120  # seconds within which every command ends
 COMMAND = (sys.executable, "-m", "detox.sharing.remote")
 Waiting = dict[str, tuple[Popen[str], float]]  # commands, and when they must have ended
-SEEN = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
+FAULTS = (ROOT / "docs" / "sharing.md").read_text(encoding="utf-8") + "\n"
+SEEN = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", FAULTS, re.MULTILINE))
 
 
 def says(printed: str, fault: str) -> bool:
-    """Whether every message that README's table has for the fault is in what was printed; … stands for anything."""
+    """Whether every message that docs/sharing.md has for the fault is in what was printed; … stands for anything."""
     messages = re.findall(r"`([^`]+)`", SEEN[fault])
     return all(re.search(re.escape(message).replace("…", ".+"), printed) for message in messages)
 
@@ -375,6 +376,6 @@ def test_every_row_of_the_table_has_its_test() -> None:
     nodes = ast.walk(ast.parse(Path(__file__).read_text(encoding="utf-8")))
     calls = [node for node in nodes if isinstance(node, ast.Call)]
     tested = {ast.literal_eval(call.args[1]) for call in calls if ast.unparse(call.func) == "says"}
-    table = re.search(r"\| fault \|.*?\n\n", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    table = re.search(r"\| fault \|.*?\n\n", FAULTS, re.DOTALL)
     assert table is not None
     assert tested == {line.split(" | ")[0].removeprefix("| ") for line in table[0].strip().splitlines()[2:]}
