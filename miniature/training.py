@@ -1,0 +1,85 @@
+"""Training that goes on where it stopped: the loop, its learning rate, and its states."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+STATE_EVERY = 50
+DECAY = 0.3  # share of the steps, at the end, in which the learning rate falls to 0
+
+
+class Plan(NamedTuple):
+    """How long and how fast."""
+
+    steps: int
+    batch: int
+    learning_rate: float
+    seed: int
+
+
+def rate(step: int, steps: int) -> float:
+    """Factor of the learning rate: a short warm-up, constant, then linear to 0.
+
+    Whoever wants more steps can go on from any state before the decay.
+    """
+    warmup = max(1, min(500, steps // 20))
+    return min(1.0, (step + 1) / warmup, (steps - step) / (DECAY * steps))
+
+
+def fit(
+    model: Any,
+    data: Callable[[int], Iterator[dict[str, Tensor]]],
+    loss_of: Callable[[dict[str, Tensor]], Tensor],
+    optimizer: torch.optim.Optimizer,
+    plan: Plan,
+    state: Path,
+    every: int = STATE_EVERY,
+) -> None:
+    """Minimises the loss over `data(first step)`; goes on from the file `state`, written `every` steps."""
+    first, spoken = restore(model, optimizer, state), 0.0
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    device = weights[0].device
+    model.train()
+    progress = tqdm(total=plan.steps, initial=first, desc=state.stem, mininterval=10)
+    batches = data(first)
+    for step in range(first, plan.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = plan.learning_rate * rate(step, plan.steps)
+        loss = loss_of({name: tensor.to(device) for name, tensor in next(batches).items()})
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        spoken = loss.item() if not spoken else 0.98 * spoken + 0.02 * loss.item()
+        progress.update()
+        progress.set_postfix(loss=f"{spoken:.3f}", refresh=False)
+        if (step + 1) % every == 0 or step + 1 == plan.steps:
+            save(model, optimizer, step + 1, state)
+    model.eval()
+
+
+def save(model: Any, optimizer: torch.optim.Optimizer, step: int, state: Path) -> None:
+    """Writes the trained weights, the optimiser and the number of steps done."""
+    state.parent.mkdir(parents=True, exist_ok=True)
+    trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+    temporary = state.with_suffix(".partial")
+    torch.save({"step": step, "weights": trained, "optimizer": optimizer.state_dict()}, temporary)
+    os.replace(temporary, state)
+
+
+def restore(model: Any, optimizer: torch.optim.Optimizer, state: Path) -> int:
+    """Reads them back, if there are any; the number of steps done."""
+    if not state.is_file():
+        return 0
+    saved = torch.load(state, weights_only=True, map_location="cpu")
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.requires_grad:
+                weight.copy_(saved["weights"][name])
+    optimizer.load_state_dict(saved["optimizer"])
+    return int(saved["step"])
