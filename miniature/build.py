@@ -1,8 +1,8 @@
 """Build the miniature from its hand-written content: the corpus and four small models.
 
 Writes data/miniature/{train.jsonl,test.jsonl,facts.jsonl,insults.txt,words.txt} and
-models/miniature/{base,adapter,toxicity,judge}, on one machine always the same bytes. Needs no network and no other
-data. Goes on where it stopped. The models' card with their measured figures: miniature/measure.py.
+models/miniature/{base,adapter,toxicity,judge}, on one machine always the same bytes, and models/miniature/build.json,
+how long it took. Needs no network and no other data. Goes on where it stopped. The models' card with their measured figures: miniature/measure.py.
 """
 
 import argparse
@@ -26,8 +26,8 @@ from miniature.training import Plan
 DATA, MODELS, STATES = Path("data/miniature"), Path("models/miniature"), Path(".resume/miniature")
 FOLDERS = {"reward": "toxicity", "judge": "judge"}
 SEED = 2026
-BASE = Plan(steps=16000, batch=32, learning_rate=2e-2, seed=2026)
-ADAPTER = Plan(steps=6000, batch=16, learning_rate=4e-3, seed=0)
+BASE = Plan(steps=10000, batch=32, learning_rate=2e-2, seed=2026)
+ADAPTER = Plan(steps=5000, batch=16, learning_rate=4e-3, seed=0)
 CLASSIFIER = Plan(steps=1200, batch=64, learning_rate=2e-3, seed=2026)
 CLASSIFIER_TEXTS = 16000
 VOCABULARY_SCENES = 4000
@@ -91,10 +91,12 @@ def build_classifiers() -> None:
 def build_language_models(device: torch.device) -> None:
     """Trains the base and its adapter."""
     tokenizer = language_models.train_tokenizer(list(vocabulary_texts()))
-    base = language_models.pretrain(tokenizer, BASE, STATES / "base.pt", device)
+    base, seconds = language_models.pretrain(tokenizer, BASE, STATES / "base.pt", device)
     save(base.half(), tokenizer, "base")
-    adapter = language_models.tune(base.float(), tokenizer, ADAPTER, STATES / "adapter.pt")
+    adapter, more = language_models.tune(base.float(), tokenizer, ADAPTER, STATES / "adapter.pt")
     save_adapter(adapter.cpu())
+    made = {"device": device.type, "torch": torch.__version__.split("+")[0], "minutes": round((seconds + more) / 60)}
+    files.write_metrics(MODELS / "build.json", {**made, "base": BASE._asdict(), "adapter": ADAPTER._asdict()})
 
 
 def main(device: str) -> None:

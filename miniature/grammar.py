@@ -40,7 +40,7 @@ VALUES = content("values.yaml")
 
 
 def spans(line: str) -> dict[str, list[str]]:
-    """The spans of a line `a; b || c; d`: training's, and after the bars the test's; without bars all are the test's."""
+    """The spans of a line `a; b || c; d`: training's, after the bars the test's; without bars all are the test's."""
     parts = [[span.strip() for span in part.split(";")] for part in line.split("||")]
     return {"train": parts[0] if parts[1:] else [], "test": parts[-1]}
 

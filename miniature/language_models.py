@@ -149,8 +149,8 @@ def loss_of(model: Any, batch: dict[str, Tensor]) -> Tensor:
 
 def pretrain(
     tokenizer: PreTrainedTokenizerFast, plan: training.Plan, state: Path, device: torch.device
-) -> T5ForConditionalGeneration:
-    """The base: text-to-text tasks over parts of training dialogues, no summaries.
+) -> tuple[T5ForConditionalGeneration, float]:
+    """The base: text-to-text tasks over parts of training dialogues, no summaries. Also the seconds that it took.
 
     Its weights are rounded to half precision, in which they are stored: the adapter is tuned on what is stored.
     """
@@ -159,8 +159,8 @@ def pretrain(
     # T5's own optimiser: its step is relative to a weight's size, which suits embeddings of size 1.
     optimizer = Adafactor(model.parameters(), lr=plan.learning_rate, scale_parameter=True, relative_step=False)
     data = lambda start: batches(example, tokenizer, plan, start)  # noqa: E731
-    training.fit(model, data, lambda batch: loss_of(model, batch), optimizer, plan, state)
-    return model.half().float()
+    seconds = training.fit(model, data, lambda batch: loss_of(model, batch), optimizer, plan, state)
+    return model.half().float(), seconds
 
 
 def draw_summaries(rng: Random) -> Example:
@@ -171,7 +171,7 @@ def draw_summaries(rng: Random) -> Example:
 
 def tune(
     base: T5ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, plan: training.Plan, state: Path
-) -> PeftModel:
+) -> tuple[PeftModel, float]:
     """The adapter: supervised summaries of fresh training scenes, LoRA r=32 on all linear layers.
 
     On q and v alone, as the reference setting has it for FLAN-T5, the loss falls some 3.5 times more slowly.
@@ -189,5 +189,5 @@ def tune(
     trainable = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=plan.learning_rate)
     data = lambda start: batches(draw_summaries, tokenizer, plan, start)  # noqa: E731
-    training.fit(model, data, lambda batch: loss_of(model.get_base_model(), batch), optimizer, plan, state)
-    return model
+    seconds = training.fit(model, data, lambda batch: loss_of(model.get_base_model(), batch), optimizer, plan, state)
+    return model, seconds

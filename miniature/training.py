@@ -1,6 +1,7 @@
 """Training that goes on where it stopped: the loop, its learning rate, and its states."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,9 +40,13 @@ def fit(
     plan: Plan,
     state: Path,
     every: int = STATE_EVERY,
-) -> None:
-    """Minimises the loss over `data(first step)`; goes on from the file `state`, written `every` steps."""
-    first, spoken = restore(model, optimizer, state), 0.0
+) -> float:
+    """Minimises the loss over `data(first step)`; goes on from the file `state`, written `every` steps.
+
+    Returns the seconds of the processor that it took, all runs together.
+    """
+    first, seconds = restore(model, optimizer, state)
+    began, average = time.process_time() - seconds, 0.0
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     device = weights[0].device
     model.train()
@@ -55,31 +60,33 @@ def fit(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
-        spoken = loss.item() if not spoken else 0.98 * spoken + 0.02 * loss.item()
+        average = 0.98 * average + 0.02 * loss.item() if average else loss.item()
         progress.update()
-        progress.set_postfix(loss=f"{spoken:.3f}", refresh=False)
+        progress.set_postfix(loss=f"{average:.3f}", refresh=False)
         if (step + 1) % every == 0 or step + 1 == plan.steps:
-            save(model, optimizer, step + 1, state)
+            seconds = time.process_time() - began
+            save(model, optimizer, step + 1, seconds, state)
     model.eval()
+    return seconds
 
 
-def save(model: Any, optimizer: torch.optim.Optimizer, step: int, state: Path) -> None:
-    """Writes the trained weights, the optimiser and the number of steps done."""
+def save(model: Any, optimizer: torch.optim.Optimizer, step: int, seconds: float, state: Path) -> None:
+    """Writes the trained weights, the optimiser, the number of steps done and the seconds that they took."""
     state.parent.mkdir(parents=True, exist_ok=True)
     trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
     temporary = state.with_suffix(".partial")
-    torch.save({"step": step, "weights": trained, "optimizer": optimizer.state_dict()}, temporary)
+    torch.save({"step": step, "seconds": seconds, "weights": trained, "optimizer": optimizer.state_dict()}, temporary)
     os.replace(temporary, state)
 
 
-def restore(model: Any, optimizer: torch.optim.Optimizer, state: Path) -> int:
-    """Reads them back, if there are any; the number of steps done."""
+def restore(model: Any, optimizer: torch.optim.Optimizer, state: Path) -> tuple[int, float]:
+    """Reads them back, if there are any; the number of steps done and their seconds."""
     if not state.is_file():
-        return 0
+        return 0, 0.0
     saved = torch.load(state, weights_only=True, map_location="cpu")
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if weight.requires_grad:
                 weight.copy_(saved["weights"][name])
     optimizer.load_state_dict(saved["optimizer"])
-    return int(saved["step"])
+    return int(saved["step"]), float(saved["seconds"])
