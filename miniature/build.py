@@ -1,8 +1,9 @@
 """Build the miniature from its hand-written content: the corpus and four small models.
 
 Writes data/miniature/{train.jsonl,test.jsonl,facts.jsonl,insults.txt,words.txt} and
-models/miniature/{base,adapter,toxicity,judge}, on one machine always the same bytes, and models/miniature/build.json,
-how long it took. Needs no network and no other data. Goes on where it stopped. The models' card with their measured figures: miniature/measure.py.
+models/miniature/{base,adapter,toxicity,judge}, on one machine always the same bytes; and models/miniature/build.json:
+how long it took. Needs no network and no other data. Goes on where it stopped. The models' card with their measured
+figures: miniature/measure.py.
 """
 
 import argparse
