@@ -7,6 +7,7 @@ figures: miniature/measure.py.
 """
 
 import argparse
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,11 +91,12 @@ def build_classifiers() -> None:
 
 
 def build_language_models(device: torch.device) -> None:
-    """Trains the base and its adapter."""
+    """Trains the base and its adapter. Their states are those of this vocabulary."""
     tokenizer = language_models.train_tokenizer(list(vocabulary_texts()))
-    base, seconds = language_models.pretrain(tokenizer, BASE, STATES / "base.pt", device)
+    states = STATES / hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:8]
+    base, seconds = language_models.pretrain(tokenizer, BASE, states / "base.pt", device)
     save(base.half(), tokenizer, "base")
-    adapter, more = language_models.tune(base.float(), tokenizer, ADAPTER, STATES / "adapter.pt")
+    adapter, more = language_models.tune(base.float(), tokenizer, ADAPTER, states / "adapter.pt")
     save_adapter(adapter.cpu())
     made = {"device": device.type, "torch": torch.__version__.split("+")[0], "minutes": round((seconds + more) / 60)}
     files.write_metrics(MODELS / "build.json", {**made, "base": BASE._asdict(), "adapter": ADAPTER._asdict()})

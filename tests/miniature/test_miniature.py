@@ -170,7 +170,8 @@ def test_a_heated_test_dialogue_has_references_that_insult_and_others_that_do_no
         if facts[row["id"]]["mood"] == "heated":
             words = facts[row["id"]]["quarrel"]["words"]
             insulting = [any(word in text for word in words) for text in references(row)]
-            assert sum(insulting) == len(insulting) / 2
+            assert any(insulting)
+            assert not all(insulting)
 
 
 def test_one_phrasing_and_one_alternative_of_each_of_its_brackets_are_taken() -> None:
