@@ -6,7 +6,7 @@ from random import Random
 from miniature.grammar import SPEAKERS, VALUES, content, fill, vary, viewed, with_article
 
 HEAT = content("heat.yaml")
-KINDS = {"noun": 0.5, "adjective": 0.2, "both": 0.18, "third": 0.12}
+KINDS = {"noun": 0.58, "adjective": 0.1, "both": 0.2, "third": 0.12}
 # Outburst and reply of a kind, where they are not called by its name.
 FRAMES = {
     "noun": ("noun", "calm"),
@@ -14,7 +14,7 @@ FRAMES = {
     "both": ("noun", "rude"),
     "third": ("third", "third"),
 }
-ADJECTIVE, REGRET = 0.8, 0.15  # shares: insults of two words; quarrels after which the angry one apologises
+ADJECTIVE, REGRET = 0.9, 0.15  # shares: insults of two words; quarrels after which the angry one apologises
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def quarrel(drawn: dict[str, str], by: int, part: str, rng: Random) -> Quarrel:
     if kind == "third":
         slots["target"] = rng.choice(strangers)
     if kind == "adjective":
-        slots["insult"] = rng.choice(HEAT["adjectives"][part])
+        slots["insult"] = rng.choice(HEAT["plain"][part])
     return Quarrel(kind, slots, rng.random() < REGRET)
 
 
