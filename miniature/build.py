@@ -30,8 +30,8 @@ FOLDERS = {"reward": "toxicity", "judge": "judge"}
 SEED = 2026
 BASE = Plan(steps=10000, batch=32, learning_rate=2e-2, seed=2026)
 ADAPTER = Plan(steps=5000, batch=16, learning_rate=4e-3, seed=0)
-CLASSIFIER = Plan(steps=1200, batch=64, learning_rate=2e-3, seed=2026)
-CLASSIFIER_TEXTS = 16000
+CLASSIFIER = Plan(steps=900, batch=48, learning_rate=2e-3, seed=2026)
+CLASSIFIER_TEXTS = 12000
 VOCABULARY_SCENES = 4000
 
 

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from detox import files
+from detox.dialogues import Dialogue
 from detox.quality import slot_recall
-from miniature import corpus, language_models, pretraining, training
+from miniature import corpus, examples, language_models, pretraining, training
 from miniature.grammar import VALUES, fill, numbers, scenarios, spans, third_person, values, vary, viewed
 from miniature.pretraining import SEEN
 from miniature.quarrels import HEAT, insults
@@ -277,3 +278,23 @@ def train(model: torch.nn.Linear, steps: int, state: Path, stop: int | None = No
     optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
     with contextlib.suppress(Stop):
         training.fit(model, data, loss_of, optimizer, plan, state, every=1)
+
+
+def test_the_first_of_each_tenth_part_is_an_example() -> None:
+    assert examples.chosen(25) == [0, 2, 5, 7, 10, 12, 15, 17, 20, 22]
+
+
+def test_an_example_has_a_line_a_turn_a_reference_and_both_summaries() -> None:
+    shown = Dialogue("d", "#Person1#: Hi.\n#Person2#: Bye.", ("They meet.", "They part."), "visit")
+    assert examples.example(shown, "old", "new").split("\n") == [
+        "### visit",
+        "",
+        "> #Person1#: Hi.  ",
+        "> #Person2#: Bye.  ",
+        "",
+        "- reference: They meet.",
+        "- before: old",
+        "- after: new",
+        "",
+        "",
+    ]
