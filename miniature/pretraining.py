@@ -18,6 +18,7 @@ CONSONANTS = "b br c ch cr d dr f fl g gr h j k l m n p pl qu r s sh st t th tr 
 VOWELS = "a e i o u ai ea ee oo ou".split()
 CODAS = ["", "", "n", "r", "s", "l", "th", "ck", "nd", "ster", "ly", "ing", "y", "e", "x", "m", "ft", "ton", "ford"]
 SENTINELS = [f"<extra_id_{i}>" for i in range(12)]
+SHORT = 0.4  # share of the training, at its start, that reads a turn or two at a time
 FOREIGN, CHANGED, MADE_UP = 0.5, 0.3, 0.3  # shares: spans of other scenarios; words exchanged; of these, made up
 
 SEEN = [scenario for scenario in scenarios() if scenario["split"] == "seen"]
@@ -110,10 +111,10 @@ def retold(shown: Scene, at: int, style: int, rng: Random) -> str:
     return " ".join(told)
 
 
-def retell(rng: Random) -> Example:
+def retell(rng: Random, widest: int) -> Example:
     """Some turns in a row, each of their acts told by a third person: by two, in different words."""
     shown = scene(rng)
-    width = rng.choice([1, 1, 2, 2, 3, 4, 5, 12])
+    width = rng.choice([width for width in (1, 1, 2, 2, 3, 4, 5, 12) if width <= widest])
     first = rng.randrange(max(1, len(shown.turns) - width + 1))
     last = min(first + width, len(shown.turns))
     last += last < len(shown.turns) and shown.origins[last - 1][0] == "quarrel"  # with its answer
@@ -147,19 +148,20 @@ def corrupt(text: str, rng: Random) -> Example:
     return " ".join(source), [" ".join(target) or SENTINELS[0]]
 
 
-def denoise(rng: Random) -> Example:
-    return corrupt(" ".join(window(rng, rng.randint(2, 4))), rng)
+def denoise(rng: Random, widest: int) -> Example:
+    """Some turns in a row with gaps."""
+    return corrupt(" ".join(window(rng, min(widest, rng.randint(2, 4)))), rng)
 
 
-def say_again(rng: Random) -> Example:
+def say_again(rng: Random, widest: int) -> Example:
     """A turn from its first words."""
-    lines = window(rng, rng.randint(2, 5))
+    lines = window(rng, min(widest, rng.randint(2, 5)))
     turn = rng.choice(lines)
     start = " ".join(turn.split(" ")[:4])
     return f"How did it go on? {start} ...\n" + "\n".join(lines), [turn]
 
 
-def repeat(rng: Random) -> Example:
+def repeat(rng: Random, _: int) -> Example:
     """Words of any kind: of the lexicon, made up, names, numbers, insults."""
     pools: list[Callable[[], str]] = [
         lambda: rng.choice(LEXICON),
@@ -174,12 +176,12 @@ def repeat(rng: Random) -> Example:
     return f"Repeat: {text}", [text]
 
 
-TASKS: dict[Callable[[Random], Example], float] = {retell: 0.6, denoise: 0.12, say_again: 0.13, repeat: 0.15}
+TASKS: dict[Callable[[Random, int], Example], float] = {retell: 0.6, denoise: 0.12, say_again: 0.13, repeat: 0.15}
 
 
-def example(rng: Random) -> Example:
-    """A source and its targets of a random task."""
-    return rng.choices(list(TASKS), list(TASKS.values()))[0](rng)
+def example(rng: Random, progress: float) -> Example:
+    """A source and its targets of a random task; of a turn or two until the training has made this progress."""
+    return rng.choices(list(TASKS), list(TASKS.values()))[0](rng, 2 if progress < SHORT else 12)
 
 
 def blurred(shown: Scene, rng: Random) -> str:

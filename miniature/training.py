@@ -28,7 +28,7 @@ def rate(step: int, steps: int) -> float:
 
     Whoever wants more steps can go on from any state before the decay.
     """
-    warmup = max(1, min(500, steps // 20))
+    warmup = max(1, min(100, steps // 20))
     return min(1.0, (step + 1) / warmup, (steps - step) / (DECAY * steps))
 
 

@@ -233,7 +233,7 @@ def test_the_vocabulary_gives_back_what_it_has_split_and_knows_no_name() -> None
 
 def test_batches_depend_on_their_number_alone() -> None:
     tokenizer = language_models.train_tokenizer(["a"])
-    plan = training.Plan(steps=1, batch=4, learning_rate=0.1, seed=7)
+    plan = training.Plan(steps=100, batch=4, learning_rate=0.1, seed=7)
     whole = language_models.batches(pretraining.example, tokenizer, plan, 0)
     first = [next(whole) for _ in range(40)]
     later = language_models.batches(pretraining.example, tokenizer, plan, 35)
