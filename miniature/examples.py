@@ -7,8 +7,9 @@ import argparse
 import re
 from pathlib import Path
 
-from detox import dialogues, files
-from detox.dialogues import Dialogue
+from detox import parsing
+from detox.corpus import dialogues
+from detox.corpus.dialogues import Dialogue
 from miniature.grammar import HERE
 
 README, COUNT = HERE / "README.md", 10
@@ -38,7 +39,7 @@ def example(shown: Dialogue, sft: str, ppo: str) -> str:
 
 def main() -> None:
     test = dialogues.load(TEST)
-    sft, ppo = ([row["summary"] for row in files.read_jsonl(SUMMARIES / f"{name}.jsonl")] for name in ("sft", "ppo"))
+    sft, ppo = ([row["summary"] for row in parsing.read_jsonl(SUMMARIES / f"{name}.jsonl")] for name in ("sft", "ppo"))
     shown = "".join(example(test[i], sft[i], ppo[i]) for i in chosen(len(test)))
     written = MARKED.sub(lambda _: shown, README.read_text(encoding="utf-8"))
     README.write_text(written, encoding="utf-8")

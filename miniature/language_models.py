@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import Adafactor, PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
-from detox.prompts import prompt
+from detox.model.prompts import prompt
 from miniature import training
 from miniature.corpus import annotate
 from miniature.grammar import VALUES

@@ -109,7 +109,7 @@ def main(tsv: Path | None) -> None:
         ),
         *(classifier_card(kind, tsv) for kind in build.FOLDERS),
     ]
-    card = CARD.format(**files.read_metrics(build.MODELS / "build.json"))
+    card = CARD.format(**parsing.read_metrics(build.MODELS / "build.json"))
     (build.MODELS / "README.md").write_text(card + "\n".join(sections), encoding="utf-8")
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from detox import files
-from detox.dialogues import Dialogue
-from detox.quality import slot_recall
+from detox import parsing
+from detox.corpus.dialogues import Dialogue
+from detox.evaluation.quality import slot_recall
 from miniature import corpus, examples, language_models, pretraining, training
 from miniature.grammar import VALUES, fill, numbers, scenarios, spans, third_person, values, vary, viewed
 from miniature.pretraining import SEEN
