@@ -1,14 +1,13 @@
 """How far a dialogue is from what the summariser learnt: by its word pairs, against those of the training dialogues."""
 
-import re
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
 from detox import parsing
+from detox.evaluation import words
 
 TRAIN, TEST = Path("data/prepared/train.jsonl"), Path("data/prepared/test.jsonl")
-WORD = re.compile(r"[^\W_]+")
 OWN = 0.99  # share of the test dialogues that count as near
 
 
@@ -37,8 +36,7 @@ class Familiarity:
 
 def pairs(text: str) -> list[tuple[str, str]]:
     """Neighbouring words, in small letters."""
-    words = WORD.findall(text.lower())
-    return list(pairwise(words))
+    return list(pairwise(words.terms(text)))
 
 
 def load() -> Familiarity:
