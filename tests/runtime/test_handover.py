@@ -6,7 +6,7 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,20 @@ def long_run(finished: Path) -> list[dict[str, float]]:
         return rows()
 
 
+def ended(rank: int, number: signal.Signals, ready: Callable[[], bool]) -> list[str]:
+    """The errors that training ends with, in time and with all of its ranks, once this rank has got this signal."""
+    with begun("train_ppo") as process:
+        assert comes(lambda: process.poll() is not None or ready())
+        ranks = children(process.pid)
+        os.kill(ranks[rank], number)
+        death = time.monotonic()
+        printed, _ = process.communicate()
+    assert time.monotonic() - death < PROMISE_SECONDS
+    assert process.returncode == 1
+    assert not [each for each in ranks if is_there(each)]
+    return errors(printed)
+
+
 @slow
 @pytest.mark.parametrize("seed", range(int(os.environ.get("RANK_KILLS", "4"))))
 def test_a_rank_that_is_killed_ends_all_by_name_and_another_number_of_them_goes_on(
@@ -114,19 +128,10 @@ def test_a_rank_that_is_killed_ends_all_by_name_and_another_number_of_them_goes_
     count, then = chance.choice([(2, 1), (3, 1), (2, 3), (3, 2)])
     killed, after = chance.randrange(count), chance.randrange(1, 9)
     told(count, ppo=LONG)
-    with begun("train_ppo") as process:
-        assert comes(lambda: process.poll() is not None or (is_under_way() and steps_saved() >= after))
-        ranks = children(process.pid)
-        os.kill(ranks[killed], signal.SIGKILL)
-        death = time.monotonic()
-        printed, _ = process.communicate()
-    assert time.monotonic() - death < PROMISE_SECONDS
-    assert process.returncode == 1
-    assert errors(printed) == [
+    assert ended(killed, signal.SIGKILL, lambda: is_under_way() and steps_saved() >= after) == [
         f"error: rank {killed} on {socket.gethostname()} was killed by SIGKILL, and so all have ended: "
         "lower compute.processes if memory ran out; run this again to go on from the last state"
     ]
-    assert not [rank for rank in ranks if is_there(rank)]
     steps = steps_saved()
     assert goes_on(then) == steps > 0
     assert_same_rows(rows(), long_run)
@@ -136,19 +141,10 @@ def test_a_rank_that_is_killed_ends_all_by_name_and_another_number_of_them_goes_
 @pytest.mark.parametrize("stuck", [0, 1])
 def test_a_rank_that_is_frozen_ends_all_by_name_and_they_go_on(stuck: int, long_run: list[dict[str, float]]) -> None:
     told(2, ppo=LONG)
-    with begun("train_ppo") as process:
-        assert comes(lambda: process.poll() is not None or is_under_way())
-        ranks = children(process.pid)
-        os.kill(ranks[stuck], signal.SIGSTOP)
-        death = time.monotonic()
-        printed, _ = process.communicate()
-    assert time.monotonic() - death < PROMISE_SECONDS
-    assert process.returncode == 1
-    assert errors(printed) == [
+    assert ended(stuck, signal.SIGSTOP, is_under_way) == [
         f"error: rank {stuck} on {socket.gethostname()} has given no sign of life for 15 s: "
         "run this again to go on from the last state"
     ]
-    assert not [rank for rank in ranks if is_there(rank)]
     assert goes_on(1) > 0
     assert_same_rows(rows(), long_run)
 

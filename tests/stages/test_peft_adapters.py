@@ -9,9 +9,9 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from projects import begin, run_stages
 from safetensors.torch import load_file, save_file
-from tiny import HIDDEN, VOCABULARY, word_tokenizer
+from tiny import HIDDEN, VOCABULARY, t5_config, word_tokenizer
 from torch import Tensor
-from transformers import AutoModelForSeq2SeqLM, T5Config, T5ForConditionalGeneration
+from transformers import AutoModelForSeq2SeqLM, T5ForConditionalGeneration
 
 from detox.errors import InputError
 from detox.model import adapters, bases
@@ -27,20 +27,9 @@ IDS = torch.tensor([[5, 9, 4, 1], [7, 3, 1, 0]])
 def tied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random T5 of the first version, whose head is its table of embeddings; its file has one of them."""
     folder = tmp_path_factory.mktemp("tied")
-    config = T5Config(  # type: ignore[call-arg]
-        vocab_size=len(VOCABULARY),
-        d_model=HIDDEN,
-        d_kv=8,
-        num_heads=4,
-        d_ff=64,
-        num_layers=2,
-        pad_token_id=0,
-        eos_token_id=1,
-        decoder_start_token_id=0,
-    )
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        T5ForConditionalGeneration(config).save_pretrained(folder)
+        T5ForConditionalGeneration(t5_config()).save_pretrained(folder)
     assert "lm_head.weight" not in load_file(folder / "model.safetensors")
     word_tokenizer(VOCABULARY, "$A </s>", pad="<pad>", eos="</s>").save_pretrained(folder)
     return folder

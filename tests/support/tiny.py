@@ -101,22 +101,26 @@ def word_tokenizer(vocabulary: list[str], template: str, pad: str, eos: str) -> 
     )
 
 
-def new_base(seed: int, hidden: int = HIDDEN) -> T5ForConditionalGeneration:
-    """A random T5: its next-token distributions are neither flat nor certain, and it likes to be rude and to end."""
-    config = T5Config(  # type: ignore[call-arg]
+def t5_config(hidden: int = HIDDEN, **options: Any) -> T5Config:
+    """A T5 of two layers a side, of the first version unless the options say more."""
+    return T5Config(  # type: ignore[call-arg]
         vocab_size=len(VOCABULARY),
         d_model=hidden,
         d_kv=8,
         num_heads=4,
         d_ff=64,
         num_layers=2,
-        feed_forward_proj="gated-gelu",
-        tie_word_embeddings=False,
-        dropout_rate=0.1,  # so that a module left in training mode is noticed
         pad_token_id=0,
         eos_token_id=1,
         decoder_start_token_id=0,
+        **options,
     )
+
+
+def new_base(seed: int, hidden: int = HIDDEN) -> T5ForConditionalGeneration:
+    """A random T5: its next-token distributions are neither flat nor certain, and it likes to be rude and to end."""
+    # Dropout, so that a module left in training mode is noticed.
+    config = t5_config(hidden, feed_forward_proj="gated-gelu", tie_word_embeddings=False, dropout_rate=0.1)
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
         model = T5ForConditionalGeneration(config)
