@@ -110,10 +110,11 @@ def checked() -> str:
         for name, claim in claims["family"].items()
     ]
     a_a = claims["a_a"]
+    by_chance = round(verdicts.LEVEL * a_a["splits"])
     found = (
         f"Check of the test itself: the samples of one and the same model were split at random into halves "
         f"{a_a['splits']} times. The test found a difference {a_a['rejections']['judge']} (judge) and "
-        f"{a_a['rejections']['reward']} (reward) times; about {round(0.05 * a_a['splits'])} are expected by chance."
+        f"{a_a['rejections']['reward']} (reward) times; about {by_chance} are expected by chance."
     )
     return f"{markdown(['claim', 'margin', 'p', 'p, corrected', 'holds'], rows)}\n\n{_filled(found)}\n"
 
