@@ -69,7 +69,7 @@ def steps_saved() -> int:
 def goes_on(processes: int) -> int:
     """Finishes the long run in so many processes; the step after which it has begun."""
     told(processes, ppo=LONG)
-    first = int(re.findall(r"(\d+)/12", finish("train_ppo"))[0])
+    first = int(re.findall(r"^train_ppo: going on from step (\d+)$", finish("train_ppo"), re.MULTILINE)[0])
     assert not Path(".resume").exists()
     return first
 
