@@ -65,7 +65,7 @@ def _unseen() -> list[str]:
     if not {"seen", "unseen"} <= set(evaluation):
         return []
     seen, unseen = (evaluation[name]["ppo"]["rougeL"] for name in ("seen", "unseen"))
-    change = "{absolute:+.3f} [{low:+.3f}, {high:+.3f}]".format(**evaluation["unseen"]["change"]["rougeL"])
+    change = verdicts.interval(evaluation["unseen"]["change"]["rougeL"])
     return [
         f"On scenarios that training has seen, ROUGE-L is {seen:.2f}; on others it is {unseen:.2f}. There PPO "
         f"changes it by {change}."
@@ -136,10 +136,7 @@ def slices() -> str:
         judged = change["judge"]
         toxic = [f"{part[policy]['judge']['mean']:.3f}" for policy in ("sft", "ppo")]
         moved = _change(judged.get("relative", judged["absolute"]), "relative" in judged)
-        quality = [
-            "{absolute:+.3f} [{low:+.3f}, {high:+.3f}]".format(**change[key]) if key in change else ""
-            for key in ("rougeL", "slots")
-        ]
+        quality = [verdicts.interval(change[key]) if key in change else "" for key in ("rougeL", "slots")]
         rows.append([f"`{name}`", f"{part['dialogues']:,}", *toxic, moved, *quality])
     head = ["slice", "dialogues", "toxicity before", "after", "change", "ROUGE-L, change", "slot recall, change"]
     return f"{markdown(head, rows)}\n"

@@ -69,11 +69,16 @@ def _run(main: Main, start: Callable[[str, Main], None]) -> None:
     allocator.keep_freed()
     yield_while_waiting()
     begun = time.monotonic()
+
+    def told() -> None:
+        main()
+        print(
+            made(stage, time.monotonic() - begun)
+        )  # heard from the first rank alone, which wrote
+
     with said_in_lines():
         git.check_kept(Path())
-        start(stage, main)
-    if "RANK" not in os.environ:  # else who has started the ranks says it
-        print(made(stage, time.monotonic() - begun))
+        start(stage, told)
 
 
 def made(stage: str, seconds: float) -> str:

@@ -31,7 +31,7 @@ def main() -> None:
     from detox.evaluation import claims, comparison, metrics, rivals
     from detox.model.classifier import Classifier
     from detox.params import reading, sections
-    from detox.runtime import checkpoints, devices, ranks
+    from detox.runtime import devices, fingerprints, ranks
     from detox.sources import local
 
     p, seed, device = reading.load(sections.Evaluate), reading.seed(), devices.chosen()
@@ -41,7 +41,7 @@ def main() -> None:
     written = rivals.read(RIVALS)
     stress = [str(row.get("id")) for row in parsing.read_jsonl(SUMMARIES / "stress.jsonl")]
     judges = {name: reading.load(sections.Classifier, section=name) for name in comparison.SCORERS}
-    checkpoints.check_alike([p, seed, *judges.values()], [PREPARED, SUMMARIES, RIVALS])
+    fingerprints.check_alike([p, seed, *judges.values()], [PREPARED, SUMMARIES, RIVALS])
     classifiers = {name: Classifier(judge, device) for name, judge in judges.items()}
     scorers = {name: partial(ranks.shared_out, classifier.toxicity) for name, classifier in classifiers.items()}
     by = metrics.Instruments(scorers, facts)

@@ -23,13 +23,13 @@ def main() -> None:
     from detox.model import prompts
     from detox.model.policy import Policy
     from detox.params import reading, sections
-    from detox.runtime import checkpoints, devices, ranks
+    from detox.runtime import devices, fingerprints, ranks
     from detox.sources import local
 
     p, model = reading.load(sections.Rivals), reading.load(sections.Model)
     summarize, seed = reading.load(sections.Summarize), reading.seed()
     base = local.path(model.source)
-    checkpoints.check_alike([p, model, summarize, seed], [TEST, ADAPTER, PPO, SNAPSHOTS, base, Path(p.bad_words)])
+    fingerprints.check_alike([p, model, summarize, seed], [TEST, ADAPTER, PPO, SNAPSHOTS, base, Path(p.bad_words)])
     chosen = rivals.choose(dialogues.load(TEST), p.dialogues)
     systems = rivals.adapter_systems(ADAPTER, PPO, SNAPSHOTS, p.scales)
     writer = Writer(

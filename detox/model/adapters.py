@@ -46,7 +46,7 @@ def load(adapter: Path, base: Path) -> Adapter:
     path = _weights_of(adapter)
     found = Adapter(lora.config(adapter), fitting.without_own(_read(path), base, path))
     held = {name: tuple(weight.shape) for name, weight in found.weights.items()}
-    expected = fitting.expected(found.config, base, str(adapter / CONFIG), "fetch another adapter")
+    expected = fitting.expected(found.config, fitting.skeleton(base), str(adapter / CONFIG), "fetch another adapter")
     for name in sorted(expected.keys() | held.keys()):
         if expected.get(name) != held.get(name):
             wanted, given = (_describe(each.get(name)) for each in (expected, held))
@@ -89,7 +89,7 @@ def copy(adapter: Path, folder: Path) -> None:
     LoRA's weights alone, as safetensors.
     """
     folder.mkdir()
-    path, weights = _weights_of(adapter), _read(_weights_of(adapter))
+    weights = _read(path := _weights_of(adapter))
     plain = {name: weight.contiguous() for name, weight in weights.items() if fitting.LORA in name}
     if path.name == WEIGHTS and plain.keys() == weights.keys():
         lora.copy(adapter, folder)

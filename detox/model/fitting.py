@@ -21,8 +21,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 def check_fresh(p: Tuning, base: Path) -> None:
     """Raises InputError unless an adapter can be made so for this base: every target has to be a linear layer of it."""
-    bases.check_family(base)
-    model = pretrained.skeleton(AutoModelForSeq2SeqLM, base)
+    model = skeleton(base)
     paths = [name.split(".") for name, module in model.named_modules() if isinstance(module, nn.Linear)]
     for target in p.targets:
         parts = target.split(".")
@@ -32,20 +31,26 @@ def check_fresh(p: Tuning, base: Path) -> None:
                 f"params.yaml: adapter.tuning.targets has {target!r}, but the linear layers of the base {base} are "
                 f"called {known}: choose among them"
             )
-    expected(lora.fresh(p), base, "params.yaml: adapter.tuning", "correct it")
+    expected(lora.fresh(p), model, "params.yaml: adapter.tuning", "correct it")
 
 
-def expected(config: LoraConfig, base: Path, where: str, remedy: str) -> Shapes:
-    """`shapes` on this base. Raises InputError, which begins with where the configuration is, if they do not fit, or if
-    LoRA is on an embedding.
-    """
+def skeleton(base: Path) -> PreTrainedModel:
+    """The base without weights. Raises InputError if it is of another family, or damaged."""
     bases.check_family(base)
-    skeleton = pretrained.skeleton(AutoModelForSeq2SeqLM, base)
+    model: PreTrainedModel = pretrained.skeleton(AutoModelForSeq2SeqLM, base)
+    model.name_or_path = str(base)
+    return model
+
+
+def expected(config: LoraConfig, base: PreTrainedModel, where: str, remedy: str) -> Shapes:
+    """`shapes` on this `skeleton`. Raises InputError, which begins with where the configuration is, if they do not fit,
+    or if LoRA is on an embedding.
+    """
     try:
-        found = shapes(config, skeleton)
+        found = shapes(config, base)
     except Exception as error:  # whatever a damaged or hostile configuration makes of it
         reason = library.first_sentence(error)
-        raise InputError(f"{where} does not fit the base {base}: {reason}: {remedy}") from error
+        raise InputError(f"{where} does not fit the base {base.name_or_path}: {reason}: {remedy}") from error
     # T5 has one table for the encoder and the decoder, LoRA on it would have two: no plain T5 could be made of that.
     if tables := {name.split(".")[-2] for name in found if EMBEDDED in name}:
         raise InputError(
@@ -63,7 +68,7 @@ def without_own(found: dict[str, Tensor], base: Path, path: Path) -> dict[str, T
     beside = {name: name.removeprefix(BASE).replace(".base_layer.", ".") for name in found if LORA not in name}
     if not beside:
         return found
-    with opened(base, "get it again from its source") as held:
+    with opened(base, library.AGAIN) as held:
         for name, own in beside.items():
             table = TABLE if own in TIED and own not in held else own
             if table in held and not torch.equal(held[table][:].to(found[name].dtype), found[name]):

@@ -2,11 +2,13 @@
 
 Both start from the same supervised adapter, so that KL(policy ‖ reference) is 0 before the first update. Switching the
 adapter off instead, as TRL's PPO did, compares with a model that cannot summarise.
+
 TRL 1.12 is the last release with a value head for encoder–decoders; this is the only module that imports it.
 
 The base may be in bfloat16; LoRA, both heads and all behind them are in float32 all the same. Rounded to bfloat16, a
 token's log-probability depends by some hundredths on what is computed beside it, so that only the same pass over the
 same prompt alone gives it again.
+
 The decoder reads the response shifted right, so position t of its output belongs to token t of the response.
 Axes: `batch`, `prompt`, `response` (padded on the right), `vocab`. No dropout: the model stays in eval mode.
 """
@@ -97,6 +99,7 @@ class Policy(nn.Module):
                 weight.lerp_(weights[name.replace(f".{POLICY}.", f".{REFERENCE}.")], 1 - scale)
 
     def value_head_parameters(self) -> list[nn.Parameter]:
+        """Weight and bias of the value head."""
         return list(self.model.v_head.parameters())
 
     @contextmanager

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from detox.reporting.verdicts import interval
+
 Row = Mapping[str, Any]
 
 # A colour that stands for the page's own text colour: matplotlib has no currentColor.
@@ -53,12 +55,8 @@ def quality(axes: Axes, changes: Row, family: Row) -> str:
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.locator_params(axis="x", nbins=5)
-    said = [f"{QUALITY[name]} {_interval(changes[name])}" for name in names]
+    said = [f"{QUALITY[name]} {interval(changes[name])}" for name in names]
     return f"Change by PPO: {'; '.join(said)}."
-
-
-def _interval(change: Row) -> str:
-    return "{absolute:+.3f} [{low:+.3f}, {high:+.3f}]".format(**change)
 
 
 def tradeoff(axes: Axes, rivals: Row) -> str:

@@ -81,6 +81,11 @@ def kept(name: str, change: Row, claim: Row) -> str:
     return f"{name} {lost} by {moved}: that it lost less than {margin:g} is not shown."
 
 
+def interval(change: Row) -> str:
+    """A change with its 95 % interval."""
+    return "{absolute:+.3f} [{low:+.3f}, {high:+.3f}]".format(**change)
+
+
 def shown(change: Row, p: float) -> bool:
     """Whether there is a change: 0 is outside the interval, and the test says so, too."""
     return not change["low"] <= 0 <= change["high"] and p < LEVEL

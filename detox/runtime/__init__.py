@@ -9,6 +9,7 @@ capacity.py     how much memory and disk there is
 memory.py       smaller batches where memory runs out
 progress.py     a bar on a terminal, lines in a log
 allocator.py    freed memory: kept, or given back
+fingerprints.py what decides a result, the same in every rank
 checkpoints.py  the state of an unfinished run on disk
 
 It never knows what is computed.

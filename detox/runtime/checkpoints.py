@@ -5,32 +5,22 @@ every run. DVC_ROOT names the repository from the copy of `dvc exp run --temp` t
 A run that succeeds removes its state; that of other parameters or inputs has another fingerprint, and is left alone.
 """
 
-import hashlib
 import json
 import os
-import platform
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
 from detox import files
-from detox.errors import InputError, brief
-from detox.params import reading
-from detox.runtime import processes, ranks
-from detox.sources import local
+from detox.runtime import fingerprints, processes, ranks
 
 TENSORS, RECORD, MANIFEST = "state.safetensors", "state.json", "manifest.json"
 KEPT = 2
-PROJECT = Path(__file__).parents[2]
-CODE = ("detox", "stages")
-LIBRARIES = ("numpy", "peft", "tokenizers", "torch", "transformers", "trl")
 
 
 class State(NamedTuple):
@@ -77,8 +67,8 @@ def resumable(
 
     Raises InputError if another process is at this very run, or a rank has other parameters, inputs or code.
     """
-    check_alike(settings, inputs)
-    area = Path(os.environ.get("DVC_ROOT", ""), ".resume", stage, fingerprint(settings, inputs))
+    fingerprints.check_alike(settings, inputs)
+    area = Path(os.environ.get("DVC_ROOT", ""), ".resume", stage, fingerprints.fingerprint(settings, inputs))
     what = f"{stage} with the same parameters and inputs"
     with nullcontext() if ranks.rank() else processes.locked(area, what):
         run = Run(area, every)
@@ -106,45 +96,6 @@ def latest(area: Path) -> int:
     return int(max(path.name for path in area.glob("step_*")).partition("_")[2])
 
 
-def fingerprint(settings: Sequence[Any], inputs: Sequence[Path]) -> str:
-    """Of parameters, inputs, the project's loaded code, libraries, processor and threads: all that decides a result.
-
-    It depends on no path outside the working directory, so it is the same in a copy of the repository; nor on how many
-    processes share the threads, though rounding does, so that a run may go on in more of them, or in fewer.
-    """
-    processor = [platform.machine(), torch.backends.cpu.get_cpu_capability(), f"{threads()} threads"]
-    everything = [repr(settings), sys.version, *processor, *ingredients(settings, inputs).items()]
-    return sha256(repr(everything).encode())[:16]
-
-
-def threads() -> int:
-    """Of all ranks of this machine together: what one process alone would have."""
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    return int(os.environ.get(processes.THREADS) or here * torch.get_num_threads())
-
-
-def ingredients(settings: Sequence[Any], inputs: Sequence[Path]) -> dict[str, str]:
-    """Digests, by name, of what has to be the same wherever one run computes; a text in the settings names a device."""
-    loaded = {Path(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())}
-    code = {path for path in loaded if any(path.is_relative_to(PROJECT / folder) for folder in CODE)}
-    named = {path.relative_to(PROJECT).as_posix(): path for path in sorted(code)} | {str(path): path for path in inputs}
-    told = {str(reading.PARAMS): sha256(repr([each for each in settings if not isinstance(each, str)]).encode())}
-    return told | {name: version(name) for name in LIBRARIES} | {name: local.digest(named[name]) for name in named}
-
-
-def check_alike(settings: Sequence[Any], inputs: Sequence[Path]) -> None:
-    """Raises InputError unless all ranks, each of which has its machine's files, compute the same."""
-    if ranks.size() > 1:
-        own = json.dumps({"stage": Path(sys.argv[0]).stem} | ingredients(settings, inputs)).encode()
-        first, *others = (json.loads(each) for each in ranks.gathered(own))
-        for rank, other in enumerate(others, start=1):
-            if different := [name for name in first if name in other and other[name] != first[name]]:
-                raise InputError(
-                    f"rank {rank} has another {brief(different)[1:-1]} than rank 0: bring its machine to the commit of "
-                    "the first, and copy what is missing from there"
-                )
-
-
 def shared(state: State | None) -> State | None:
     """What the first rank holds, in all of them; the others hold nothing."""
     if ranks.size() == 1:
@@ -155,11 +106,6 @@ def shared(state: State | None) -> State | None:
     return State(step, values, load(tensors)) if tensors else None
 
 
-def sha256(content: bytes) -> str:
-    """In hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()
-
-
 def write(area: Path, state: State) -> None:
     """The state as a checkpoint, whole or not at all, on the disk when this returns; the one before stays, too.
 
@@ -167,7 +113,10 @@ def write(area: Path, state: State) -> None:
     """
     record = json.dumps({"step": state.step, "record": state.record})
     files_of = {TENSORS: save(state.tensors), RECORD: record.encode()}
-    manifest = {"fingerprint": area.name, "files": {name: sha256(content) for name, content in files_of.items()}}
+    manifest = {
+        "fingerprint": area.name,
+        "files": {name: fingerprints.sha256(content) for name, content in files_of.items()},
+    }
     with files.atomic(area / f"step_{state.step:06d}") as folder:
         folder.mkdir()
         for name, content in files_of.items():
@@ -197,7 +146,7 @@ def read(path: Path) -> State:
         contents = {name: (path / name).read_bytes() for name in (TENSORS, RECORD)}
     except (OSError, ValueError) as error:
         raise Damaged(f"is incomplete ({getattr(error, 'strerror', None) or 'its manifest is not JSON'})") from error
-    hashes = {name: sha256(content) for name, content in contents.items()}
+    hashes = {name: fingerprints.sha256(content) for name, content in contents.items()}
     if not isinstance(manifest, dict) or manifest.get("files") != hashes:
         raise Damaged("is damaged (its bytes are not those of its manifest)")
     record = json.loads(contents[RECORD])

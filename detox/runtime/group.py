@@ -23,6 +23,7 @@ from detox.runtime import devices
 
 SIGN, SILENCE, MEETING = 2, 15, 300  # seconds between signs of life, without one, and for all to come
 IDLE = 25  # seconds without work, nor waiting for others, after which a rank gives no sign of life
+BUSY = 0.02  # share of a core that is work: threads that do nothing but watch take up to 0.005 of a slow one
 SAVING = 8  # seconds for the first rank to save its state; all of these and torchrun's 30 are below 60
 LATER = 5  # seconds for the first rank to say what is wrong, before another does
 AGAIN = "run this again to go on from the last state"
@@ -75,7 +76,7 @@ class Group:
         worked, seen, used, sign = time.monotonic(), time.monotonic(), 0.0, b""
         while not self.lost and not self.over.wait(SIGN):
             now, before, used = time.monotonic(), used, time.process_time() - time.thread_time()
-            worked = now if self.waits or used - before > SIGN / 400 else worked
+            worked = now if self.waits or used - before > SIGN * BUSY else worked
             try:
                 if now - worked < IDLE:
                     store.set(f"sign/{self.rank}", str(now))
@@ -88,7 +89,7 @@ class Group:
                 self.lost = f"the machine of rank 0 cannot be reached: {AGAIN}"
         if self.lost and self.rank == 0:
             os.kill(os.getpid(), signal.SIGTERM)
-        if self.lost and not self.over.wait(int(os.environ.get("LOCAL_RANK", 0)) if self.rank else SAVING):
+        if self.lost and not self.over.wait(LATER * int(os.environ.get("LOCAL_RANK", 0)) if self.rank else SAVING):
             print(f"error: {self.lost}", file=sys.stderr, flush=True)
             os._exit(1)
 

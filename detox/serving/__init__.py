@@ -3,6 +3,7 @@
 cli.py          the command
 printing.py     its answers, as text or JSON
 inputs.py       dialogues and summaries as people hand them in
+notices.py      what it says beside them
 familiarity.py  how far a dialogue is from the training dialogues
 api.py          summarize() and score(), before and after PPO
 environment.py  what a bug report needs

@@ -7,10 +7,10 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -18,9 +18,6 @@ from detox.errors import InputError
 from detox.runtime import processes
 from detox.serving import printing
 from detox.serving.printing import Format, Row
-
-if TYPE_CHECKING:
-    from detox.serving.inputs import Text
 
 app = typer.Typer(
     help="Dialogue summaries, less toxic: use what the pipeline in this folder has trained.",
@@ -77,17 +74,17 @@ def summarize(
       detox summarize data/prepared/test.jsonl --format jsonl | head -3
       cat chats.csv | detox summarize - --after-only
     """
-    from detox.serving import inputs
+    from detox.serving import inputs, notices
 
     def load() -> Callable[[list[str]], list[Row]]:
         from detox.serving.api import Summarizer
 
         summarizer = Summarizer(after_only)
-        _note_toy()
+        notices.toy()
         return summarizer
 
-    answers = _answers(inputs.read(file, "dialogue", inputs.paragraphs), load)
-    rows = (_noticed(text, {"id": text.id, **answer}) for text, answer in _compared(answers))
+    answers = inputs.answered(inputs.read(file, "dialogue", inputs.paragraphs), load)
+    rows = ({"id": text.id, **answer} for text, answer in notices.beside(answers))
     printing.printed(rows, output, printing.after if after_only else printing.both)
 
 
@@ -111,7 +108,7 @@ def score(file: Source, output: Output = Format.text) -> None:
 
         return Scorer()
 
-    answers = _answers(inputs.read(file, "summary", inputs.single), load)
+    answers = inputs.answered(inputs.read(file, "summary", inputs.single), load)
     rows = ({"id": text.id, "text": text.text, **answer} for text, answer in answers)
     printing.printed(rows, output, lambda row: f"{printing.toxicity(row)}  {printing.line(row['text'])}")
 
@@ -170,45 +167,6 @@ def merge(
 
     count = merging.merge(folder, scale)
     print(f"{folder}: a plain transformers model; its summaries of {count} test dialogues are the adapter's own")
-
-
-def _answers(
-    texts: "Iterator[Text]", load: Callable[[], Callable[[list[str]], list[Row]]]
-) -> "Iterator[tuple[Text, Row]]":
-    """Each text and the model's row for it, in order, none later than it must be."""
-    from detox.serving import inputs
-
-    texts = inputs.with_first(texts)  # wrong input is noticed before the model is loaded, which takes seconds
-    model = load()
-    for batch in inputs.arrived(texts, inputs.AT_ONCE):
-        yield from zip(batch, model([text.text for text in batch]), strict=True)
-
-
-def _note_toy() -> None:
-    from detox.params import profiles, reading
-    from detox.reporting import provenance
-
-    if provenance.toy(profiles.read(reading.PARAMS)):
-        print("note: the miniature's toy models, which know its own corpus and no other text", file=sys.stderr)
-
-
-def _compared(answers: "Iterator[tuple[Text, Row]]") -> "Iterator[tuple[Text, Row]]":
-    """The same, with a warning before what is far from the training dialogues."""
-    from detox.serving import familiarity
-
-    known: familiarity.Familiarity | None = None
-    for text, answer in answers:
-        if familiarity.TRAIN.is_file():  # a clone may have the models alone
-            known = known or familiarity.load()
-            if warning := known.warning(text.text):
-                print(f"warning: {text.where}: {warning}", file=sys.stderr)
-        yield text, answer
-
-
-def _noticed(text: "Text", row: Row) -> Row:
-    if row["truncated"]:
-        print(f"warning: {text.where}: longer than the model reads: the end was left out", file=sys.stderr)
-    return row
 
 
 def run() -> None:

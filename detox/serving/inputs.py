@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from detox import parsing
 from detox.corpus import columns, delimited, tables
 from detox.errors import InputError
+from detox.serving.printing import Row
 
 STDIN = "-"
 AT_ONCE = 32  # texts that a model reads: with more it is hardly faster, and the first answers wait for the last
@@ -98,6 +99,14 @@ def arrived(rows: Iterator[T], most: int) -> Iterator[list[T]]:
 def with_first(rows: Iterator[T]) -> Iterator[T]:
     """The same rows, the first of them read already, so that wrong input is noticed before anything is loaded."""
     return chain([next(rows)], rows)
+
+
+def answered(texts: Iterator[Text], load: Callable[[], Callable[[list[str]], list[Row]]]) -> Iterator[tuple[Text, Row]]:
+    """Each text and the row that the loaded model makes of it, in order, none later than it must be."""
+    texts = with_first(texts)  # wrong input is noticed before the model is loaded, which takes seconds
+    model = load()
+    for batch in arrived(texts, AT_ONCE):
+        yield from zip(batch, model([text.text for text in batch]), strict=True)
 
 
 def _rows(source: str, path: Path, column: str, split: Callable[[Lines], Lines]) -> tables.Rows:

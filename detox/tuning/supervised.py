@@ -28,7 +28,7 @@ from detox.model import adapters, bases, lora
 from detox.model.prompts import Prompt
 from detox.model.sampling import seed_of
 from detox.params.sections import Tuning
-from detox.runtime import checkpoints, devices
+from detox.runtime import devices, fingerprints
 
 PARTS = (adapters.CONFIG, adapters.WEIGHTS, OPTIMIZER_NAME, SCHEDULER_NAME, "rng_state.pth")  # of a checkpoint
 EVALUATIONS = 5  # looks at the dev part, and checkpoints to resume from, in a pass over the training dialogues
@@ -49,7 +49,7 @@ class Plan(NamedTuple):
         """What the tuned adapter depends on, as a name for the folder in which an interrupted run is kept."""
         inputs = [self.base, prepared / "train.jsonl", prepared / "dev.jsonl"]
         settings = [self.tuning, self.prompt.max_tokens, self.prompt.text, self.seed, devices.name(self.device)]
-        return checkpoints.fingerprint(settings, inputs)
+        return fingerprints.fingerprint(settings, inputs)
 
 
 def tune(

@@ -14,7 +14,7 @@ from tiny import PPO
 
 from detox.errors import InputError
 from detox.params import sections
-from detox.runtime import checkpoints
+from detox.runtime import checkpoints, fingerprints
 from detox.runtime.checkpoints import State
 
 pytest_plugins = ["models"]
@@ -166,17 +166,17 @@ def inputs(tmp_path: Path) -> list[Path]:
 
 def test_the_same_parameters_and_inputs_have_the_same_fingerprint_and_changed_ones_another(inputs: list[Path]) -> None:
     p = sections.Ppo(**PPO)
-    prints = [checkpoints.fingerprint([1, p], inputs)]
-    assert checkpoints.fingerprint([1, replace(p)], inputs) == prints[0]
-    prints.append(checkpoints.fingerprint([2, p], inputs))
-    prints.append(checkpoints.fingerprint([1, replace(p, learning_rate=0.011)], inputs))
+    prints = [fingerprints.fingerprint([1, p], inputs)]
+    assert fingerprints.fingerprint([1, replace(p)], inputs) == prints[0]
+    prints.append(fingerprints.fingerprint([2, p], inputs))
+    prints.append(fingerprints.fingerprint([1, replace(p, learning_rate=0.011)], inputs))
     (inputs[0] / "a").write_text("A")
-    prints.append(checkpoints.fingerprint([1, p], inputs))
+    prints.append(fingerprints.fingerprint([1, p], inputs))
     (inputs[0] / "a").rename(inputs[0] / "b")
-    prints.append(checkpoints.fingerprint([1, p], inputs))
+    prints.append(fingerprints.fingerprint([1, p], inputs))
     inputs[1].write_text("B")
-    prints.append(checkpoints.fingerprint([1, p], inputs))
+    prints.append(fingerprints.fingerprint([1, p], inputs))
     torch.set_num_threads(2)
-    prints.append(checkpoints.fingerprint([1, p], inputs))
+    prints.append(fingerprints.fingerprint([1, p], inputs))
     torch.set_num_threads(1)
     assert len(set(prints)) == len(prints) == 7

