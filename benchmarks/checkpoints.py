@@ -68,14 +68,14 @@ def training(kept: Stopwatch, folder: Path) -> float:
     policy, prompt = Policy(base, ADAPTER), prompts.load(base, model)
     reward = Classifier(reading.load(sections.Classifier, section="reward"))
     texts = [dialogue.text for dialogue in dialogues.load(PREPARED / "train.jsonl")]
-    few = replace(p, steps=p.checkpoint_every, kl_horizon=p.checkpoint_every * p.batch_size // 4)
+    few = replace(p, steps=p.checkpoint_every)
     state = TrainState(policy, few)
     for number in range(p.steps // p.snapshot_every):
         state.snapshots[number] = adapters.weights(policy.language_model, POLICY)
     state.freeze = kept.timed(state.freeze)  # type: ignore[method-assign]
 
     def train(p: sections.Ppo) -> Iterator[StepStats]:
-        return trainer.train(Models(policy, reward, prompt), texts, p, SEED, state)
+        return trainer.train(Models(policy, reward, prompt), texts, [True] * len(texts), p, SEED, state)
 
     keep = kept.timed(checkpoints.Run(folder, p.checkpoint_every).keep)
     begin = time.perf_counter()

@@ -68,7 +68,7 @@ def step(folder: Path, dtype: str, device: torch.device, sizes: Sizes) -> dict[s
     p = settings(episodes, episodes, k if dtype == "bfloat16" else k * max(1, sizes.prompts // 2), k, sizes.tokens, 2)
     policy = Policy(folder / "t5" / "base", folder / "t5" / "adapter", dtype, device)
     prompt = prompts.Prompt(prompts.tokenizer(folder / "t5" / "base"), 512)
-    steps = trainer.train(Models(policy, NoReward(), prompt), dialogues, p, seed=1)
+    steps = trainer.train(Models(policy, NoReward(), prompt), dialogues, [True] * len(dialogues), p, seed=1)
     took = seconds(lambda: next(steps))
     encoded = prompt.encode(dialogues, device)
     drawn = seconds(lambda: policy.sample(*encoded, list(range(episodes)), sizes.tokens))

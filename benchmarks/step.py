@@ -70,7 +70,9 @@ def prepared(
     dialogues = json.loads(texts.read_text(encoding="utf-8"))["dialogues"]
     different = dialogues[: p.steps * p.batch_size // p.samples_per_prompt]
     policy, tokenizer = Policy(base, adapter), AutoTokenizer.from_pretrained(base)
-    taken = trainer.train(Models(policy, NoReward(), Prompt(tokenizer, 512)), different, p, seed=1)
+    taken = trainer.train(
+        Models(policy, NoReward(), Prompt(tokenizer, 512)), different, [True] * len(different), p, seed=1
+    )
     for _ in range(warm_up):
         next(taken)
     return taken

@@ -1,6 +1,7 @@
 """Train the adapter with PPO against the toxicity reward; an interrupted run is taken up again.
 
-Reads  data/prepared/train.jsonl, models/adapter, the base and the reward model; params: seed, model, reward, ppo.
+Reads  data/prepared/train.jsonl, data/risk.jsonl, models/adapter, the base and the reward model;
+       params: seed, model, reward, ppo.
 Writes models/ppo, models/snapshots; after every step metrics/train.json, metrics/train.csv; until then its state, to
        .resume/train_ppo.
 """
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
     from detox.params import sections
     from detox.ppo.state import TrainState
 
-TRAIN, ADAPTER = Path("data/prepared/train.jsonl"), Path("models/adapter")
+TRAIN, RISK, ADAPTER = Path("data/prepared/train.jsonl"), Path("data/risk.jsonl"), Path("models/adapter")
 
 
 def main() -> None:
-    from detox.corpus import dialogues
+    from detox.corpus import dialogues, risk
     from detox.model import adapters, prompts
     from detox.model.classifier import Classifier
     from detox.model.policy import POLICY, Policy
@@ -34,17 +35,18 @@ def main() -> None:
     model.check_micro_batch(p)
     base, judged = local.path(model.source), reading.load(sections.Classifier, section="reward")
     policy, reward = Policy(base, ADAPTER, model.dtype, device), Classifier(judged, device)
-    prompt, texts = prompts.load(base, model), [dialogue.text for dialogue in dialogues.load(TRAIN)]
+    train = dialogues.load(TRAIN)
+    prompt, texts, risky = prompts.load(base, model), [dialogue.text for dialogue in train], risk.read(RISK, train)
     note_cut(cut := sum(prompt.too_long(texts)), len(texts), model.max_prompt_tokens)
     models = Models(policy, reward, prompt)
-    state, inputs = TrainState(policy, p), [TRAIN, ADAPTER, base, local.path(judged.source)]
+    state, inputs = TrainState(policy, p), [TRAIN, RISK, ADAPTER, base, local.path(judged.source)]
     with checkpoints.resumable(
         "train_ppo", [seed, model, judged, p, devices.name(device)], inputs, p.checkpoint_every
     ) as unfinished:
         if unfinished.state:
             state.restore(unfinished.state)
             record(policy, state, p, cut)
-        steps = memory.sparing(lambda p: trainer.train(models, texts, p, seed, state), p, state)
+        steps = memory.sparing(lambda p: trainer.train(models, texts, risky, p, seed, state), p, state)
         shown = progress.Progress("PPO", "step", p.steps, state.step)
         try:
             for row in steps:
@@ -83,7 +85,6 @@ def publish(policy: "Policy", state: "TrainState", p: "sections.Ppo") -> None:
         folder.mkdir()
         for step, weights in state.snapshots.items():
             adapters.write(weights, ADAPTER, folder / f"step_{step:04d}")
-    policy.interpolate(p.scale)
     with files.atomic(Path("models/ppo")) as folder:
         policy.save(folder)
 

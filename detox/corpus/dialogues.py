@@ -1,5 +1,6 @@
 """Prepared dialogues with their reference summaries."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,11 @@ def load(path: Path) -> list[Dialogue]:
     return [
         _dialogue(row, f"{path}, line {line}") for line, row in parsing.jsonl_rows(parsing.numbered_lines(path), path)
     ]
+
+
+def turns(text: str) -> list[str]:
+    """The turns of a dialogue without their speakers."""
+    return [re.sub(r"^#\w+#: ", "", line) for line in text.splitlines()]
 
 
 def _dialogue(row: Mapping[str, Any], where: str) -> Dialogue:

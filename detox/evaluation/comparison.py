@@ -1,7 +1,6 @@
 """What changed from before PPO to after, slice by slice: from both policies' scores to the numbers of the metrics."""
 
 import itertools
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from detox import files, parsing
+from detox.corpus import risk
 from detox.corpus.dialogues import Dialogue
 from detox.errors import InputError
 from detox.evaluation import statistics
@@ -62,10 +62,7 @@ def _are_facts(tree: Any) -> bool:
 
 def civil(test: Sequence[Dialogue], scorer: Scorer, threshold: float) -> NDArray[np.bool_]:
     """Which dialogues have no turn with P(toxic) ≥ threshold by this scorer [dialogue]."""
-    turns = [[re.sub(r"^#\w+#: ", "", line) for line in dialogue.text.splitlines()] for dialogue in test]
-    texts = sorted({turn for row in turns for turn in row})
-    toxicity = dict(zip(texts, scorer(texts), strict=True))
-    return np.array([all(toxicity[turn] < threshold for turn in row) for row in turns])
+    return np.array([each < threshold for each in risk.toxicity(test, scorer)])
 
 
 def slices_of(

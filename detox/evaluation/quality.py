@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import regex
 
+from detox.corpus.dialogues import turns as spoken
 from detox.evaluation.words import SPACED, ends, says, words
 
 Facts = Mapping[str, Sequence[str]]  # name of a fact → the ways in which a summary may put it
@@ -82,7 +83,7 @@ def mentions_identity(text: str) -> bool:
 
 def lead(dialogue: str, turns: int = 3) -> str:
     """The first turns without their speakers: the summary that needs no model."""
-    return " ".join(re.sub(r"^#\w+#: ", "", line) for line in dialogue.splitlines()[:turns])
+    return " ".join(spoken(dialogue)[:turns])
 
 
 def _stated(text: str, facts: Facts) -> set[str]:

@@ -87,17 +87,6 @@ class Policy(nn.Module):
         """The LoRA weights that PPO trains."""
         return [weight for name, weight in self.language_model.named_parameters() if f".{POLICY}." in name]
 
-    @torch.no_grad()
-    def interpolate(self, scale: float) -> None:
-        """Moves every LoRA weight to a share of its way: reference + scale · (policy − reference).
-
-        What its noise has broken shrinks with the square of the scale (Ramé et al. 2024, arXiv 2406.16768).
-        """
-        weights = dict(self.language_model.named_parameters())
-        for name, weight in weights.items():
-            if f".{POLICY}." in name:
-                weight.lerp_(weights[name.replace(f".{POLICY}.", f".{REFERENCE}.")], 1 - scale)
-
     def value_head_parameters(self) -> list[nn.Parameter]:
         """Weight and bias of the value head."""
         return list(self.model.v_head.parameters())

@@ -117,6 +117,13 @@ class Classifier:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Rank:
+    """How many of the training dialogues are ranked, of which PPO then draws; null: all."""
+
+    dialogues: Count | None
+
+
+@dataclass(frozen=True, config=STRICT)
 class Ppo:
     """The hyper-parameters of PPO; batch sizes count episodes (one sampled summary each)."""
 
@@ -134,10 +141,9 @@ class Ppo:
     lam: Share
     clip_range: Positive
     value_clip_range: Positive
-    value_coef: NonNegative
+    risky_share: Share | None
     kl_coef: NonNegative
-    kl_target: Positive
-    kl_horizon: Count
+    calm_kl: NonNegative
     kl_limit: Positive
     score_clip: Positive
     missing_eos_penalty: NonNegative
@@ -145,12 +151,10 @@ class Ppo:
     max_new_tokens: Count
     snapshot_every: Count
     checkpoint_every: Count
-    scale: Positive
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         require(self.batch_size > 1, "batch_size must be 2 or more")
-        require(self.kl_limit > self.kl_target, "kl_limit must be above kl_target")
         for whole, part in (
             ("batch_size", "mini_batch_size"),
             ("mini_batch_size", "micro_batch_size"),

@@ -14,7 +14,7 @@ but its noise drowns what the classifier says.
 
 Axes: `batch` episodes (one response each), `response` tokens (padded on the right), `vocab`.
 Sources: PPO is Schulman et al. 2017 (arXiv 1707.06347), GAE Schulman et al. 2016 (arXiv 1506.02438), the KL penalty
-and its controller Ziegler et al. 2019 (arXiv 1909.08593).
+Ziegler et al. 2019 (arXiv 1909.08593).
 """
 
 import torch
@@ -27,13 +27,14 @@ Episodes = Float[Tensor, " batch"]
 Scalar = Float[Tensor, ""]
 
 
-def token_rewards(scores: Episodes, kl: Tokens, mask: Mask, kl_coef: float) -> Tokens:
+def token_rewards(scores: Episodes, kl: Tokens, mask: Mask, price: Episodes) -> Tokens:
     """Reward of every token: rₜ = −β·KLₜ₊₁, in the score's units, plus the score on the last valid token.
 
-    A token pays for the state that it leads to; KL₀ is nobody's doing. Every row needs a valid token.
+    β is the price of an episode. A token pays for the state that it leads to; KL₀ is nobody's doing. Every row needs a
+    valid token.
     """
-    kl = kl * mask
-    rewards = -kl_coef * torch.cat([kl[:, 1:], torch.zeros_like(kl[:, :1])], dim=1)
+    kl = kl * mask * price.unsqueeze(1)
+    rewards = -torch.cat([kl[:, 1:], torch.zeros_like(kl[:, :1])], dim=1)
     last = mask.sum(dim=1, keepdim=True) - 1
     return rewards.scatter_add(1, last, scores.unsqueeze(1))
 
@@ -94,12 +95,6 @@ def kl_k1(logprobs: Tokens, ref_logprobs: Tokens, mask: Mask) -> Episodes:
     The estimator k1 (Schulman 2020, http://joschu.net/blog/kl-approx.html): unbiased, but single values may be < 0.
     """
     return ((logprobs - ref_logprobs) * mask).sum(dim=1)
-
-
-def next_kl_coef(kl_coef: float, kl: float, target: float, horizon: int, episodes: int) -> float:
-    """β·(1 + clip(KL/target − 1, ±0.2)·episodes/horizon): the adaptive controller (Ziegler et al. 2019, §2.2)."""
-    error = min(max(kl / target - 1, -0.2), 0.2)
-    return kl_coef * (1 + error * episodes / horizon)
 
 
 def explained_variance(values: Tokens, returns: Tokens, mask: Mask) -> Scalar:

@@ -40,6 +40,7 @@ class Rollout(NamedTuple):
     truncated: Tensor  # [batch] bool: cut by max_new_tokens before it ended
     clean: Tensor  # [batch] bool: whether the reward finds the summary rather clean than toxic
     clean_before: Tensor  # [batch response] bool: the same of the tokens before t, when it last looked
+    price: Tensor  # [batch] β: what a nat of distance from the reference costs, in units of the score
 
     @property
     def k(self) -> int:
@@ -75,6 +76,7 @@ class Rollout(NamedTuple):
             truncated=self.truncated[index],
             clean=self.clean[index],
             clean_before=self.clean_before[index, :response],
+            price=self.price[index],
         )
 
 
@@ -83,8 +85,13 @@ def score(margins: Tensor, truncated: Tensor, score_clip: float, missing_eos_pen
     return margins.clamp(-score_clip, score_clip) - missing_eos_penalty * truncated
 
 
-def collect(models: Models, dialogues: Sequence[str], seeds: Sequence[int], p: sections.Ppo) -> Rollout:
-    """One episode per seed, the first k of the first dialogue: sample, score, and compare with the reference."""
+def collect(
+    models: Models, dialogues: Sequence[str], risky: Sequence[bool], seeds: Sequence[int], p: sections.Ppo
+) -> Rollout:
+    """One episode per seed, the first k of the first dialogue: sample, score, and compare with the reference.
+
+    Distance costs `p.calm_kl` times as much where a dialogue is not risky: there is nothing to gain there.
+    """
     policy, tokenizer = models.policy, models.prompt.tokenizer
     prompt_ids, prompt_mask = models.prompt.encode(dialogues, policy.device)
     sample = draw(policy, prompt_ids, prompt_mask, seeds, p.max_new_tokens, p.decode_batch_size)
@@ -104,6 +111,7 @@ def collect(models: Models, dialogues: Sequence[str], seeds: Sequence[int], p: s
         truncated,
         margins > 0,
         clean_before(models, sample, p.prefix_every),
+        prices(risky, p).repeat_interleave(len(seeds) // len(dialogues)).to(policy.device),
     )
     everything = torch.arange(len(dialogues), device=policy.device)
     parts = rollout.by_length(everything, p.micro_batch_size // rollout.k)
@@ -114,6 +122,11 @@ def collect(models: Models, dialogues: Sequence[str], seeds: Sequence[int], p: s
         for part in parts:
             compare(policy, rollout, sample.states, part)
     return rollout
+
+
+def prices(risky: Sequence[bool], p: sections.Ppo) -> Tensor:
+    """`[dialogue]` the price of a nat."""
+    return p.kl_coef * torch.tensor([1.0 if each else p.calm_kl for each in risky])
 
 
 def clean_before(models: Models, sample: Sample, every: int) -> Tensor:

@@ -15,7 +15,7 @@ from detox.runtime.checkpoints import State
 
 
 class TrainState:
-    """The optimiser with its weights and moments, the KL coefficient, the log, and the snapshots so far."""
+    """The optimiser with its weights and moments, the log, and the snapshots so far."""
 
     def __init__(self, policy: Policy, p: sections.Ppo):
         self.optimizer = torch.optim.AdamW(
@@ -25,7 +25,6 @@ class TrainState:
             ],
             weight_decay=0.0,
         )
-        self.kl_coef = p.kl_coef  # of the step to come
         self.rows: list[StepStats] = []
         self.snapshots: dict[int, dict[str, Tensor]] = {}  # of a step, the adapter's weights by peft's names
 
@@ -45,7 +44,7 @@ class TrainState:
             tensors |= {f"optimizer/{place}/{name}": moment.clone() for name, moment in moments.items()}
         for step, snapshot in self.snapshots.items():
             tensors |= {f"snapshots/{step}/{name}": weight for name, weight in snapshot.items()}
-        return State(self.step, {"kl_coef": self.kl_coef, "rows": [asdict(row) for row in self.rows]}, tensors)
+        return State(self.step, {"rows": [asdict(row) for row in self.rows]}, tensors)
 
     @torch.no_grad()
     def restore(self, state: State) -> None:
@@ -61,5 +60,4 @@ class TrainState:
                 self.snapshots.setdefault(int(number), {})[rest[0]] = tensor
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        self.kl_coef = state.record["kl_coef"]
         self.rows = [StepStats(**row) for row in state.record["rows"]]

@@ -19,7 +19,7 @@ class StepStats:
     reward_std: float
     kl: float
     kl_k1: float
-    kl_coef: float
+    toxic: float
     policy_loss: float
     value_loss: float
     clip_fraction: float
@@ -52,7 +52,7 @@ class UpdateStats:
         return type(self)(**{**sums, "ratio_error": largest, "optimizer_steps": self.optimizer_steps})
 
 
-def step_stats(step: int, rollout: Rollout, explained_variance: float, kl_coef: float, stats: UpdateStats) -> StepStats:
+def step_stats(step: int, rollout: Rollout, explained_variance: float, stats: UpdateStats) -> StepStats:
     """One row of metrics/train.csv."""
     mask = rollout.response_mask
     return StepStats(
@@ -61,7 +61,7 @@ def step_stats(step: int, rollout: Rollout, explained_variance: float, kl_coef: 
         reward_std=rollout.scores.std().item(),
         kl=rollout.kl.sum(1).mean().item(),
         kl_k1=losses.kl_k1(rollout.logprobs, rollout.ref_logprobs, mask).mean().item(),
-        kl_coef=kl_coef,
+        toxic=1 - rollout.clean.float().mean().item(),
         policy_loss=stats.policy_loss / stats.tokens,
         value_loss=stats.value_loss / stats.tokens,
         clip_fraction=stats.clipped / stats.tokens,

@@ -1,4 +1,4 @@
-"""The PPO loop: roll out, estimate advantages, update, adapt the KL coefficient; one StepStats a step.
+"""The PPO loop: roll out, estimate advantages, update; one StepStats a step.
 
 Where it departs from TRL 0.11.4's PPOTrainer: the reference is the starting adapter, the first token counts, there is
 no dropout, rollout log-probabilities come (in float32) from decoding itself, and losses are token sums over an
@@ -10,7 +10,7 @@ makes of it.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import count, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -37,27 +37,53 @@ class Targets(NamedTuple):
 
     advantages: Tensor  # [batch response], whitened over the rollout
     returns: Tensor  # [batch response]
-    kl_price: float  # of a nat of distance from the reference, in units of `advantages`
+    price: Tensor  # [batch] of a nat of distance from the reference, in units of `advantages`
 
     def of(self, index: Tensor, width: int) -> "Targets":
         """Those of some episodes, up to a number of tokens."""
-        return Targets(self.advantages[index, :width], self.returns[index, :width], self.kl_price)
+        return Targets(self.advantages[index, :width], self.returns[index, :width], self.price[index])
 
 
-def batches(count: int, size: int, seed: int) -> Iterator[list[int]]:
-    """Endless batches of indices below `count`: one shuffled pass after the other, none skipped at the seam."""
+def batches(risky: Sequence[bool], size: int, share: float | None, seed: int) -> Iterator[list[int]]:
+    """Endless batches of dialogues' numbers: this share of them, rounded, risky ones; None draws from all alike.
+
+    Each kind comes in shuffled passes, one after the other, none of them skipped at the seam. Raises InputError if
+    a kind that is wanted does not occur.
+    """
+    numbers = {kind: [number for number, each in enumerate(risky) if each is kind] for kind in (True, False)}
+    many = round(size * share) if share is not None else 0
+    wanted = {True: many, False: size - many} if share is not None else {}
+    for kind, several in wanted.items():
+        if several and not numbers[kind]:
+            raise InputError(
+                f"the reward finds a toxic turn in {'no' if kind else 'every'} training dialogue that was ranked, so "
+                f"ppo.risky_share {share:g} cannot be: set it to null"
+            )
+    streams = [
+        passes(numbers[kind], several, (seed, PROMPTS, int(kind))) for kind, several in wanted.items() if several
+    ]
+    streams = streams or [passes(range(len(risky)), size, (seed, PROMPTS))]
+    for parts in zip(*streams, strict=True):
+        yield [number for part in parts for number in part]
+
+
+def passes(numbers: Sequence[int], size: int, key: tuple[int, ...]) -> Iterator[list[int]]:
+    """Endless batches of these numbers: one shuffled pass after the other, none skipped at the seam."""
     order: list[int] = []
-    epoch = 0
-    while True:
-        while len(order) < size:
-            order += np.random.default_rng(seed_of(seed, PROMPTS, epoch)).permutation(count).tolist()
-            epoch += 1
-        batch, order = order[:size], order[size:]
-        yield batch
+    for epoch in count():
+        order += [numbers[place] for place in np.random.default_rng(seed_of(*key, epoch)).permutation(len(numbers))]
+        while len(order) >= size:
+            batch, order = order[:size], order[size:]
+            yield batch
 
 
 def train(
-    models: Models, dialogues: Sequence[str], p: sections.Ppo, seed: int, state: TrainState | None = None
+    models: Models,
+    dialogues: Sequence[str],
+    risky: Sequence[bool],
+    p: sections.Ppo,
+    seed: int,
+    state: TrainState | None = None,
 ) -> Iterator[StepStats]:
     """Trains the policy in place to `p.steps` steps, from the first or from where `state` stands, which it moves on.
 
@@ -65,30 +91,29 @@ def train(
     """
     check_ranks(p)
     state, k = state or TrainState(models.policy, p), p.samples_per_prompt
-    todo = islice(batches(len(dialogues), p.batch_size // k, seed), state.step, p.steps)
+    todo = islice(batches(risky, p.batch_size // k, p.risky_share, seed), state.step, p.steps)
     for step, batch in enumerate(todo, start=state.step + 1):
         ranks.meet(step)
         allocator.give_back()
         # 1. Sample k summaries of each dialogue and score them.
-        own = share([dialogues[i] for i in batch])
+        own = share([dialogues[number] for number in batch])
         seeds = [seed_of(seed, EPISODES, step, place * k + j) for place in own for j in range(k)]
-        rollout = united(collect(models, [dialogues[batch[place]] for place in own], seeds, p), own)
+        texts, marks = [dialogues[batch[place]] for place in own], [risky[batch[place]] for place in own]
+        rollout = united(collect(models, texts, marks, seeds, p), own)
         divergence.check_rollout(rollout, p.kl_limit)
         # 2. Charge every token for the distance from the reference that it leads to.
-        rewards = losses.token_rewards(rollout.scores, rollout.kl, rollout.response_mask, state.kl_coef)
+        rewards = losses.token_rewards(rollout.scores, rollout.kl, rollout.response_mask, rollout.price)
         # 3. Estimate what each token was worth.
-        returns, values, targets = estimate(rollout, rewards, p, state.kl_coef)
+        returns, values, targets = estimate(rollout, rewards, p)
         # 4. Update policy and value head on random mini-batches.
         allocator.give_back()
         stats = update(models.policy, state.optimizer, rollout, targets, p, (seed, MINI_BATCHES, step))
         explained = losses.explained_variance(values, returns, rollout.response_mask).item()
-        state.rows.append(row := step_stats(step, rollout, explained, state.kl_coef, stats))
-        # 5. Steer the KL coefficient towards the target.
-        state.kl_coef = losses.next_kl_coef(state.kl_coef, row.kl, p.kl_target, p.kl_horizon, p.batch_size)
+        state.rows.append(row := step_stats(step, rollout, explained, stats))
         yield row
 
 
-def estimate(rollout: Rollout, rewards: Tensor, p: sections.Ppo, kl_coef: float) -> tuple[Tensor, Tensor, Targets]:
+def estimate(rollout: Rollout, rewards: Tensor, p: sections.Ppo) -> tuple[Tensor, Tensor, Targets]:
     """Returns, what was expected of them (the baseline, and what the value head adds), and the update's targets."""
     mask = rollout.response_mask
     returns, _ = losses.gae(rewards, torch.zeros_like(rewards), mask, p.gamma, lam=1.0)
@@ -98,7 +123,7 @@ def estimate(rollout: Rollout, rewards: Tensor, p: sections.Ppo, kl_coef: float)
     values = baseline + rollout.values * mask
     advantages, aims = losses.gae(rewards, values, mask, p.gamma, p.lam)
     # The price of a nat is in the units of the whitened advantages.
-    price = kl_coef / losses.spread(advantages, mask).item()
+    price = rollout.price / losses.spread(advantages, mask)
     return returns, values, Targets(losses.whiten(advantages, mask), aims - baseline, price)
 
 
@@ -151,12 +176,15 @@ def update(
 
 
 def loss_sum(policy: Policy, rollout: Rollout, targets: Targets, p: sections.Ppo, stats: UpdateStats) -> Tensor:
-    """Policy loss + kl_price · KL + value_coef · value loss, summed over valid tokens; adds to `stats`."""
+    """Policy loss + price · KL + value loss, summed over valid tokens; adds to `stats`.
+
+    The value loss moves the value head alone, and nothing else does, so that it needs no weight beside the others.
+    """
     mask, old_logprobs = rollout.response_mask, rollout.logprobs
     now = policy.evaluate(rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids, mask)
     with torch.no_grad():
         ref_logits = policy.logits(rollout.ref_states[mask])
-    kl = distributions.kl_divergence(now.logits, ref_logits).sum()
+    kl = distributions.kl_divergence(now.logits, ref_logits)
     del ref_logits  # as large as all that a layer or two keeps for its gradient
     policy_loss = losses.policy_loss(now.logprobs, old_logprobs, targets.advantages, mask, p.clip_range)
     value_loss = losses.value_loss(now.values, rollout.values, targets.returns, mask, p.value_clip_range)
@@ -169,4 +197,5 @@ def loss_sum(policy: Policy, rollout: Rollout, targets: Targets, p: sections.Ppo
         if stats.optimizer_steps == 0:
             error = torch.expm1(now.logprobs - old_logprobs)[mask].abs().max().item()
             stats.ratio_error = max(stats.ratio_error, error)
-    return policy_loss + targets.kl_price * kl + p.value_coef * value_loss
+    price = targets.price.unsqueeze(1).expand_as(mask)[mask]
+    return policy_loss + (price * kl).sum() + value_loss

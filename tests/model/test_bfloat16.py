@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny import DIALOGUES, PPO, Prompts
+from tiny import DIALOGUES, PPO, RISKY, Prompts
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -61,7 +61,7 @@ def test_before_the_first_update_the_kl_is_0_and_every_ratio_is_1_and_then_the_p
 ) -> None:
     p = sections.Ppo(**ALONE)
     state = TrainState(coarse, p)
-    first, second = trainer.train(Models(coarse, reward, Prompt(tokenizer, 30)), DIALOGUES, p, 0, state)
+    first, second = trainer.train(Models(coarse, reward, Prompt(tokenizer, 30)), DIALOGUES, RISKY, p, 0, state)
     assert abs(first.kl) < 1e-3
     assert abs(first.kl_k1) < 1e-3
     assert first.ratio_error < 1e-3

@@ -477,33 +477,6 @@ def test_dropout_would_change_the_numbers(policy: Policy, encoded: Prompts) -> N
     assert not policy.evaluate(*encoded, *encoded).logprobs.equal(still)
 
 
-# Between the reference and the policy
-
-
-def test_a_scale_puts_every_weight_of_the_policy_at_that_share_of_its_way_from_the_reference(policy: Policy) -> None:
-    before = {name: weight.clone() for name, weight in policy.named_parameters()}
-    with torch.no_grad():
-        for weight in policy.adapter_parameters():
-            weight.add_(4.0)
-    policy.interpolate(0.75)
-    for name, weight in policy.named_parameters():
-        assert_close(weight, before[name] + 3.0 if ".policy." in name else before[name])
-
-
-def test_scales_of_0_and_1_are_the_reference_and_the_policy_bit_for_bit(policy: Policy) -> None:
-    with torch.no_grad():
-        for weight in policy.adapter_parameters():
-            weight.mul_(1.7)
-    trained = [weight.clone() for weight in policy.adapter_parameters()]
-    policy.interpolate(1.0)
-    assert all(now.equal(then) for now, then in zip(policy.adapter_parameters(), trained, strict=True))
-    policy.interpolate(0.0)
-    weights = dict(policy.named_parameters())
-    for name in weights:
-        if ".policy." in name:
-            assert weights[name].equal(weights[name.replace(".policy.", ".reference.")])
-
-
 # Files
 
 

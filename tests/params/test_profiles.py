@@ -116,7 +116,7 @@ def test_the_lab_has_the_notebooks_settings() -> None:
     profiles.apply("lab")
     ppo, prepare = reading.load(sections.Ppo), reading.load(sections.Prepare)
     assert (ppo.steps, ppo.batch_size, ppo.mini_batch_size, ppo.learning_rate) == (10, 16, 4, 0.0000141)
-    assert (ppo.kl_coef, ppo.kl_target, ppo.kl_horizon, ppo.max_new_tokens) == (0.2, 6, 10000, 400)
+    assert (ppo.kl_coef, ppo.calm_kl, ppo.risky_share, ppo.max_new_tokens) == (0.2, 1, None, 400)
     assert (prepare.min_characters, prepare.max_characters, prepare.test_fraction) == (200, 1000, 0.2)
 
 

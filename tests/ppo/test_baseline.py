@@ -92,7 +92,7 @@ def test_the_expected_gradient_is_the_true_one_also_where_a_toxic_prefix_becomes
         earned = torch.tensor([[scores[response]] * 3 for response in pair], dtype=torch.float64)
         value = expected_return(earned, clean, k) * mask
         spread.update(value.flatten().tolist())
-        rewards = losses.token_rewards(earned[:, 0], torch.zeros_like(value), mask, kl_coef=0.0)
+        rewards = losses.token_rewards(earned[:, 0], torch.zeros_like(value), mask, torch.zeros(len(mask)))
         advantages, _ = losses.gae(rewards, value, mask, gamma=1.0, lam=1.0)
         now = torch.stack([torch.nn.functional.pad(of[response], (0, 3 - len(response))) for response in pair])
         surrogate = losses.policy_loss(now, now.detach(), advantages, mask, clip_range=0.2)

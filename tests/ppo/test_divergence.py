@@ -8,7 +8,7 @@ import pytest
 import torch
 from projects import write_params
 from safetensors.torch import load_file
-from tiny import DIALOGUES, PPO, shift
+from tiny import DIALOGUES, PPO, RISKY, shift
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -41,7 +41,9 @@ def diverges(policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerB
     before = [weight.detach().clone() for weight in policy.parameters()]
     with pytest.raises(Diverged) as stop:
         next(
-            trainer.train(Models(policy, reward, Prompt(tokenizer, 30)), DIALOGUES, sections.Ppo(**(PPO | changes)), 0)
+            trainer.train(
+                Models(policy, reward, Prompt(tokenizer, 30)), DIALOGUES, RISKY, sections.Ppo(**(PPO | changes)), 0
+            )
         )
     for weight, was in zip(policy.parameters(), before, strict=True):
         torch.testing.assert_close(weight, was, rtol=0, atol=0, equal_nan=True)
@@ -63,14 +65,14 @@ def test_a_weight_that_is_not_a_number_stops_training(
 def test_a_loss_that_overflows_stops_training(
     policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase
 ) -> None:
-    assert diverges(policy, reward, tokenizer, value_coef=1e38) == "the loss or its gradient is not finite"
+    assert diverges(policy, reward, tokenizer, kl_coef=1e38) == "the loss or its gradient is not finite"
 
 
 def test_a_kl_above_the_limit_stops_training(
     policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase
 ) -> None:
     shift(policy)
-    reason = diverges(policy, reward, tokenizer, kl_target=1e-9, kl_limit=1e-8)
+    reason = diverges(policy, reward, tokenizer, kl_limit=1e-8)
     assert reason.startswith("the KL is ")
     assert reason.endswith(" nats a summary, above ppo.kl_limit (1e-08)")
 
@@ -80,7 +82,7 @@ def test_the_stage_says_at_which_step_and_keeps_the_batch_and_every_earlier_outp
 ) -> None:
     monkeypatch.chdir(finished)
     before = Path("models/ppo/adapter_model.safetensors").read_bytes()
-    write_params(ppo=PPO | {"kl_target": 1e-4, "kl_limit": 1e-3})
+    write_params(ppo=PPO | {"kl_limit": 1e-3})
     with pytest.raises(InputError, match=r"^PPO step 2 diverged: the KL is .*; lower ppo.learning_rate") as stop:
         train_ppo.main()
     [folder] = Path(".resume/train_ppo").glob("*/diverged")

@@ -39,7 +39,7 @@ def rolled(
 ) -> Rollout:
     sizes = {"batch_size": 48, "mini_batch_size": 48, "micro_batch_size": micro_batch_size}
     p = sections.Ppo(**(PPO | sizes | {"decode_batch_size": decode_batch_size, "score_clip": score_clip}))
-    return collect(Models(policy, reward, Prompt(tokenizer, 30)), dialogues, seeds, p)
+    return collect(Models(policy, reward, Prompt(tokenizer, 30)), dialogues, [True] * len(dialogues), seeds, p)
 
 
 def is_rude(rollout: Rollout) -> Tensor:
@@ -92,7 +92,7 @@ def test_the_score_of_a_cut_summary_lands_on_its_last_valid_token_and_nothing_is
     rollout: Rollout,
 ) -> None:
     mask = rollout.response_mask
-    rewards = losses.token_rewards(rollout.scores, rollout.kl, mask, kl_coef=0.0)
+    rewards = losses.token_rewards(rollout.scores, rollout.kl, mask, torch.zeros(len(mask)))
     cut, ended = rollout.truncated, ~rollout.truncated
     assert rewards[cut, -1].equal(rollout.scores[cut])
     assert rewards[ended][rollout.response_ids[ended] == EOS].equal(rollout.scores[ended])
@@ -192,11 +192,13 @@ def test_a_selection_of_episodes_loses_the_columns_that_are_padding_in_all_of_th
         truncated=torch.tensor([False, True, False]),
         clean=torch.tensor([True, False, False]),
         clean_before=response_mask & (numbers != 3),
+        price=torch.tensor([0.25, 0.5, 0.75]),
     )
     rows = rollout.of(torch.tensor([1, 0]))
     assert rows.prompt_ids.tolist() == [[4, 5, 6], [0, 1, 2]]
     assert rows.prompt_mask.tolist() == [[True, True, False], [True, True, True]]
     assert rows.response_ids.tolist() == [[3, 4], [0, 1]]
+    assert rows.price.tolist() == [0.5, 0.25]
     assert rows.response_mask.tolist() == [[True, True], [True, False]]
     assert rows.logprobs.tolist() == [[13, 14], [10, 11]]
     assert rows.ref_logprobs.tolist() == [[23, 24], [20, 21]]

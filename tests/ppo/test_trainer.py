@@ -7,10 +7,11 @@ from itertools import chain, islice, pairwise
 
 import pytest
 import torch
-from tiny import DIALOGUES, PPO, shift
+from tiny import DIALOGUES, PPO, RISKY, shift
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
+from detox.errors import InputError
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
 from detox.model.prompts import Prompt
@@ -31,7 +32,7 @@ def settings(**changes: float) -> sections.Ppo:
 def trained(
     policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase, p: sections.Ppo, seed: int = 0
 ) -> list[StepStats]:
-    return list(trainer.train(Models(policy, reward, Prompt(tokenizer, 30)), DIALOGUES, p, seed))
+    return list(trainer.train(Models(policy, reward, Prompt(tokenizer, 30)), DIALOGUES, RISKY, p, seed))
 
 
 def rolled(
@@ -43,7 +44,7 @@ def rolled(
 ) -> Rollout:
     sizes = {"mini_batch_size": 8, "micro_batch_size": 8, "decode_batch_size": 8}
     p = sections.Ppo(**(PPO | sizes))
-    return collect(Models(policy, reward, Prompt(tokenizer, 30)), dialogues, seeds, p)
+    return collect(Models(policy, reward, Prompt(tokenizer, 30)), dialogues, [True] * len(dialogues), seeds, p)
 
 
 @pytest.fixture
@@ -82,6 +83,11 @@ def change(policy: Policy, before: dict[str, Tensor], part: str) -> Tensor:
     return torch.cat([(now - before[name]).flatten() for name, now in weights(policy).items() if part in name])
 
 
+def targets_of(advantages: Tensor, returns: Tensor, price: float) -> Targets:
+    """The same price for every episode."""
+    return Targets(advantages, returns, torch.full((len(advantages),), price))
+
+
 def gradients(loss: Tensor, policy: Policy) -> list[Tensor]:
     return list(torch.autograd.grad(loss, policy.adapter_parameters()))
 
@@ -91,7 +97,7 @@ def gradients(loss: Tensor, policy: Policy) -> list[Tensor]:
 
 @pytest.mark.parametrize(("count", "size"), [(10, 4), (3, 7), (8, 8), (5, 1)])
 def test_every_pass_visits_each_dialogue_once(count: int, size: int) -> None:
-    drawn = list(islice(batches(count, size, seed=0), count))
+    drawn = list(islice(batches([False] * count, size, None, seed=0), count))
     assert {len(batch) for batch in drawn} == {size}
     visited = list(chain.from_iterable(drawn))
     passes = [visited[start : start + count] for start in range(0, len(visited), count)]
@@ -99,10 +105,33 @@ def test_every_pass_visits_each_dialogue_once(count: int, size: int) -> None:
 
 
 def test_every_pass_and_every_seed_has_an_order_of_its_own() -> None:
-    first, second = islice(batches(50, 50, seed=0), 2)
+    first, second = islice(batches([False] * 50, 50, None, seed=0), 2)
     assert first != second != list(range(50))
-    assert next(batches(50, 50, seed=1)) not in (first, second)
-    assert next(batches(50, 50, seed=0)) == first
+    assert next(batches([False] * 50, 50, None, seed=1)) not in (first, second)
+    assert next(batches([False] * 50, 50, None, seed=0)) == first
+
+
+@pytest.mark.parametrize(("share", "risky"), [(0.75, 6), (0.0, 0), (1.0, 8), (0.3, 2)])
+def test_a_share_of_every_batch_is_risky_and_a_pass_visits_each_of_a_kind_once(share: float, risky: int) -> None:
+    marks = [number % 3 == 0 for number in range(30)]
+    drawn = list(islice(batches(marks, 8, share, seed=0), 30))
+    assert {sum(marks[number] for number in batch) for batch in drawn} == {risky}
+    for kind, size in ((True, risky), (False, 8 - risky)):
+        members = [number for number, mark in enumerate(marks) if mark is kind]
+        visited = [number for batch in drawn for number in batch if marks[number] is kind]
+        assert len(visited) == 30 * size
+        passes = [visited[start : start + len(members)] for start in range(0, len(visited), len(members))]
+        assert all(sorted(one) == members for one in passes if len(one) == len(members))
+
+
+@pytest.mark.parametrize(("marks", "which"), [([False] * 4, "no"), ([True] * 4, "every")])
+def test_a_kind_that_is_wanted_and_does_not_occur_is_named(marks: list[bool], which: str) -> None:
+    with pytest.raises(InputError) as error:
+        next(batches(marks, 4, 0.5, seed=0))
+    assert str(error.value) == (
+        f"the reward finds a toxic turn in {which} training dialogue that was ranked, so ppo.risky_share 0.5 cannot "
+        "be: set it to null"
+    )
 
 
 # What training moves
@@ -150,7 +179,7 @@ def test_nothing_is_dropped_during_training_steps(
         if isinstance(module, nn.Dropout):
             module.register_forward_hook(lambda module, args, output: active.append(module.training))
     prompt = rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids, rollout.response_mask
-    for _ in trainer.train(Models(policy, reward, Prompt(tokenizer, 30)), DIALOGUES, settings(), 0):
+    for _ in trainer.train(Models(policy, reward, Prompt(tokenizer, 30)), DIALOGUES, RISKY, settings(), 0):
         assert not any(module.training for module in policy.modules())
         assert policy.evaluate(*prompt).logprobs.equal(policy.evaluate(*prompt).logprobs)
     assert len(active) > 100
@@ -167,18 +196,9 @@ def test_policy_and_value_head_have_learning_rates_of_their_own(
     assert change(policy, before, ".v_head.").abs().max().item() == pytest.approx(0.02, rel=1e-3)
 
 
-def test_the_kl_coefficient_is_steered_by_the_kl_of_the_step_before(
-    policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase
-) -> None:
-    """The first KL is 0, a fifth below any target; 8 of 80 episodes: 0.1·(1 − 0.2·0.1)."""
-    first, second = trained(policy, reward, tokenizer, settings(steps=2, kl_coef=0.1, kl_horizon=80))
-    assert first.kl_coef == 0.1
-    assert second.kl_coef == pytest.approx(0.098, abs=1e-9)
-
-
 def first_rollout(policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase, p: sections.Ppo) -> Rollout:
     """The episodes of step 1 under seed 0."""
-    batch = next(batches(len(DIALOGUES), p.batch_size, seed=0))
+    batch = next(batches(RISKY, p.batch_size, None, seed=0))
     seeds = [seed_of(0, trainer.EPISODES, 1, episode) for episode in range(p.batch_size)]
     return rolled(policy, reward, tokenizer, [DIALOGUES[row] for row in batch], seeds)
 
@@ -220,7 +240,7 @@ def test_every_step_draws_episodes_of_its_own(
 ) -> None:
     """One dialogue and a policy that hardly moves: only the seeds differ between the steps."""
     p = settings(steps=3, learning_rate=1.0e-9)
-    rows = list(trainer.train(Models(policy, reward, Prompt(tokenizer, 30)), DIALOGUES[:1], p, 0))
+    rows = list(trainer.train(Models(policy, reward, Prompt(tokenizer, 30)), DIALOGUES[:1], RISKY[:1], p, 0))
     assert len({(row.response_tokens, round(row.entropy, 4)) for row in rows}) == 3
 
 
@@ -231,10 +251,10 @@ def test_at_ratio_1_the_gradient_of_the_loss_is_the_plain_policy_gradient(
     policy: Policy, rollout: Rollout, advantages: Tensor
 ) -> None:
     prompt = rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids, rollout.response_mask
-    p = settings(value_coef=0)
+    p = settings()
     now = policy.evaluate(*prompt).logprobs
     same = rollout._replace(logprobs=now.detach())  # those of decoding differ by rounding
-    loss = loss_sum(policy, same, Targets(advantages, 0 * advantages, 0.0), p, UpdateStats())
+    loss = loss_sum(policy, same, targets_of(advantages, 0 * advantages, 0.0), p, UpdateStats())
     plain = -(now * advantages).sum()
     for actual, expected in zip(gradients(loss, policy), gradients(plain, policy), strict=True):
         torch.testing.assert_close(actual, expected, rtol=1e-3, atol=1e-6)
@@ -245,8 +265,9 @@ def test_the_kl_in_the_loss_is_its_price_times_the_mean_kl_of_a_token_with_its_g
 ) -> None:
     shift(policy)
     prompt = rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids, rollout.response_mask
-    targets, p = Targets(0 * advantages, 0 * advantages, kl_price=2.5), settings(value_coef=0)
-    loss = loss_sum(policy, rollout, targets, p, UpdateStats()) / rollout.response_mask.sum()
+    targets, p = targets_of(0 * advantages, 0 * advantages, 2.5), settings()
+    stats = UpdateStats()
+    loss = (loss_sum(policy, rollout, targets, p, stats) - stats.value_loss) / rollout.response_mask.sum()
     with policy.reference():
         reference = torch.distributions.Categorical(logits=policy.evaluate(*prompt).logits)
     now = torch.distributions.Categorical(logits=policy.evaluate(*prompt).logits)
@@ -260,7 +281,7 @@ def test_the_kl_in_the_loss_is_its_price_times_the_mean_kl_of_a_token_with_its_g
 def test_splitting_an_optimiser_batch_leaves_the_sum_of_its_losses_as_it_was(
     policy: Policy, rollout: Rollout, advantages: Tensor
 ) -> None:
-    targets, p = Targets(advantages, advantages.flip(0) * rollout.response_mask, kl_price=2.0), settings()
+    targets, p = targets_of(advantages, advantages.flip(0) * rollout.response_mask, 2.0), settings()
     shift(policy)
 
     def loss_of(rows: list[int]) -> float:
@@ -280,9 +301,9 @@ def test_more_padding_of_a_rollout_changes_no_loss(policy: Policy, rollout: Roll
 
     p = settings()
     shift(policy)
-    narrow = loss_sum(policy, rollout, Targets(advantages, advantages, 2.0), p, UpdateStats())
+    narrow = loss_sum(policy, rollout, targets_of(advantages, advantages, 2.0), p, UpdateStats())
     padded = Rollout(*map(wider, rollout))
-    wide = loss_sum(policy, padded, Targets(wider(advantages), wider(advantages), 2.0), p, UpdateStats())
+    wide = loss_sum(policy, padded, targets_of(wider(advantages), wider(advantages), 2.0), p, UpdateStats())
     assert wide.item() == pytest.approx(narrow.item(), abs=1e-6 * rollout.response_mask.sum().item())
 
 
@@ -292,7 +313,12 @@ def test_every_epoch_sees_every_token_once_in_mini_batches_of_one_optimiser_step
     optimizer, steps = sgd(policy, learning_rate=0.0), []
     optimizer.register_step_post_hook(lambda *_: steps.append(1))
     stats = update(
-        policy, optimizer, rollout, Targets(advantages, advantages, 1.0), settings(epochs=3, mini_batch_size=2), (0, 1)
+        policy,
+        optimizer,
+        rollout,
+        targets_of(advantages, advantages, 1.0),
+        settings(epochs=3, mini_batch_size=2),
+        (0, 1),
     )
     assert len(steps) == 3 * 8 / 2
     assert stats.tokens == 3 * rollout.response_mask.sum()
@@ -306,7 +332,7 @@ def test_k_episodes_of_a_prompt_stay_together_in_a_mini_batch_and_every_token_is
     rollout = rolled(policy, reward, tokenizer, DIALOGUES[:4], range(8))
     numbers = torch.randn(rollout.response_ids.shape, generator=torch.Generator().manual_seed(0))
     advantages, p = numbers * rollout.response_mask, settings(epochs=1, mini_batch_size=4, samples_per_prompt=2)
-    stats = update(policy, sgd(policy, learning_rate=0.0), rollout, Targets(advantages, advantages, 1.0), p, (0, 1))
+    stats = update(policy, sgd(policy, learning_rate=0.0), rollout, targets_of(advantages, advantages, 1.0), p, (0, 1))
     assert stats.tokens == rollout.response_mask.sum()
     assert stats.policy_loss == pytest.approx(-advantages.sum().item(), abs=1e-3)
     assert stats.ratio_error < 1e-4
@@ -322,7 +348,7 @@ def test_k_episodes_of_a_prompt_teach_what_the_prompt_repeated_k_times_teaches(
         rollout = rolled(policy, reward, tokenizer, dialogues, range(8))
         p = settings(epochs=1, mini_batch_size=8, samples_per_prompt=k)
         advantages = rollout.scores[:, None] * rollout.response_mask
-        update(policy, sgd(policy, 0.1), rollout, Targets(advantages, advantages, 1.0), p, (0, 1))
+        update(policy, sgd(policy, 0.1), rollout, targets_of(advantages, advantages, 1.0), p, (0, 1))
         moves.append(change(policy, start, ".policy."))
     assert moves[0].abs().max() > 1e-3
     torch.testing.assert_close(moves[0], moves[1], rtol=0, atol=1e-5)
@@ -340,7 +366,7 @@ def test_micro_batches_add_up_to_the_gradient_of_their_mini_batch(
     for size in (8, micro_batch_size):
         restore(policy, start)
         p = settings(epochs=1, mini_batch_size=8, micro_batch_size=size, samples_per_prompt=2)
-        stats = update(policy, sgd(policy, 0.1), rollout, Targets(advantages, advantages, 1.0), p, (0, 1))
+        stats = update(policy, sgd(policy, 0.1), rollout, targets_of(advantages, advantages, 1.0), p, (0, 1))
         assert stats.tokens == rollout.response_mask.sum()
         assert stats.ratio_error == pytest.approx(0.5, abs=1e-4)
         moves.append(torch.cat([change(policy, start, part) for part in (".policy.", ".v_head.")]))
@@ -349,7 +375,7 @@ def test_micro_batches_add_up_to_the_gradient_of_their_mini_batch(
 
 
 def test_mini_batches_are_random_and_the_key_decides_them(policy: Policy, rollout: Rollout, advantages: Tensor) -> None:
-    start, ends, targets = weights(policy), [], Targets(advantages, advantages, 1.0)
+    start, ends, targets = weights(policy), [], targets_of(advantages, advantages, 1.0)
     for key in ((0, 1), (0, 1), (0, 2)):
         restore(policy, start)
         update(policy, sgd(policy, 0.1), rollout, targets, settings(mini_batch_size=2), key)
@@ -364,7 +390,7 @@ def test_the_norm_of_the_gradient_of_all_that_is_trained_is_bounded(
     """Plain gradient descent of rate 1 moves by the gradient: by a length of 0.001 if that is its bound."""
     before = weights(policy)
     p = settings(epochs=1, mini_batch_size=8, max_grad_norm=0.001)
-    update(policy, sgd(policy, 1.0), rollout, Targets(advantages, advantages, 1.0), p, (0, 1))
+    update(policy, sgd(policy, 1.0), rollout, targets_of(advantages, advantages, 1.0), p, (0, 1))
     moved = torch.cat([change(policy, before, part) for part in (".policy.", ".v_head.")])
     assert moved.norm().item() == pytest.approx(0.001, rel=1e-2)
 
@@ -373,8 +399,8 @@ def test_the_update_makes_tokens_of_positive_advantage_likelier(
     policy: Policy, rollout: Rollout, advantages: Tensor
 ) -> None:
     prompt = rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids, rollout.response_mask
-    p = settings(epochs=1, mini_batch_size=8, value_coef=0)
-    update(policy, sgd(policy, 0.05), rollout, Targets(advantages, advantages, 1.0), p, (0, 1))
+    p = settings(epochs=1, mini_batch_size=8)
+    update(policy, sgd(policy, 0.05), rollout, targets_of(advantages, advantages, 1.0), p, (0, 1))
     with torch.no_grad():
         gained = policy.evaluate(*prompt).logprobs - rollout.logprobs
     assert (gained * advantages).sum() > 0
@@ -384,7 +410,7 @@ def test_the_update_brings_values_closer_to_the_returns(policy: Policy, rollout:
     prompt = rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids, rollout.response_mask
     returns = (rollout.values + 1) * rollout.response_mask
     p = settings(epochs=1, mini_batch_size=8)
-    update(policy, sgd(policy, 0.1), rollout, Targets(0 * advantages, returns, 0.0), p, (0, 1))
+    update(policy, sgd(policy, 0.1), rollout, targets_of(0 * advantages, returns, 0.0), p, (0, 1))
     with torch.no_grad():
         grown = (policy.evaluate(*prompt).values - rollout.values)[rollout.response_mask]
     assert 0 < grown.mean() < 1
@@ -407,11 +433,12 @@ def test_a_row_of_statistics_by_hand() -> None:
         values=torch.tensor([[1.0, 2.0], [2.0, 0.0]]),
         scores=torch.tensor([1.0, 4.0]),
         truncated=torch.tensor([True, False]),
-        clean=torch.tensor([True, True]),
+        clean=torch.tensor([False, True]),
         clean_before=mask,
+        price=torch.tensor([0.5, 0.5]),
     )
     sums = UpdateStats(tokens=6, policy_loss=-3, value_loss=1.5, clipped=2, entropy=9, ratio_error=1e-7)
-    row = stats.step_stats(5, rollout, 2 / 3, 0.25, sums)
+    row = stats.step_stats(5, rollout, 2 / 3, sums)
     assert asdict(row) == pytest.approx(
         {
             "step": 5,
@@ -419,7 +446,7 @@ def test_a_row_of_statistics_by_hand() -> None:
             "reward_std": 3 / 2**0.5,
             "kl": 0.4375,
             "kl_k1": 0.5,
-            "kl_coef": 0.25,
+            "toxic": 0.5,
             "policy_loss": -0.5,
             "value_loss": 0.25,
             "clip_fraction": 1 / 3,

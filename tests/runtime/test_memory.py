@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import DIALOGUES, PPO
+from tiny import DIALOGUES, PPO, RISKY
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -50,7 +50,7 @@ def trained(
     state = TrainState(policy, p)
 
     def train(p: sections.Ppo) -> Iterator[StepStats]:
-        return trainer.train(Models(policy, reward, Prompt(tokenizer, 30)), DIALOGUES, p, 0, state)
+        return trainer.train(Models(policy, reward, Prompt(tokenizer, 30)), DIALOGUES, RISKY, p, 0, state)
 
     return list(memory.sparing(train, p, state)), state
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from forked_ranks import in_ranks
-from tiny import DIALOGUES, PPO
+from tiny import DIALOGUES, PPO, RISKY
 from transformers import PreTrainedTokenizerBase
 
 from detox.errors import InputError
@@ -43,7 +43,7 @@ class Project:
         state = TrainState(policy, p)
 
         def train(p: sections.Ppo) -> Iterator[StepStats]:
-            return trainer.train(Models(policy, self.reward, Prompt(self.tokenizer, 30)), DIALOGUES, p, 0, state)
+            return trainer.train(Models(policy, self.reward, Prompt(self.tokenizer, 30)), DIALOGUES, RISKY, p, 0, state)
 
         try:
             with checkpoints.resumable("train_ppo", [p], [], every=100) as unfinished:
@@ -128,7 +128,7 @@ def test_training_that_diverges_stops_in_all_ranks_and_the_first_saves_the_batch
 ) -> None:
     def diverging() -> str:
         try:
-            project.trained(kl_target=1e-7, kl_limit=1e-6)
+            project.trained(kl_limit=1e-6)
         except divergence.Diverged as error:
             folder = tmp_path / str(ranks.rank())
             return str(divergence.report(error, 2, folder, project.tokenizer)).split(": see")[0]

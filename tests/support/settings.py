@@ -13,6 +13,7 @@ prepare:
 adapter: {source: {path: models/start}}
 reward: {source: {path: models/reward}, toxic_label: hate, batch_size: 64}
 judge: {source: {path: models/judge}, toxic_label: toxic, batch_size: 32}
+rank: {dialogues: null}
 ppo:
   steps: 10
   batch_size: 16
@@ -28,10 +29,9 @@ ppo:
   lam: 0.95
   clip_range: 0.2
   value_clip_range: 0.2
-  value_coef: 0.1
+  risky_share: null
   kl_coef: 0.2
-  kl_target: 6
-  kl_horizon: 10000
+  calm_kl: 1
   kl_limit: 60
   score_clip: 10
   missing_eos_penalty: 0
@@ -39,7 +39,6 @@ ppo:
   max_new_tokens: 400
   snapshot_every: 5
   checkpoint_every: 1
-  scale: 1
 summarize:
   samples: 4
   stress_samples: 8

@@ -34,6 +34,7 @@ DIALOGUES = [
     "#Person1#: early #Person2#: late",
     "#Person1#: kind kind kind #Person2#: the cat is angry again today",
 ]
+RISKY = [True, False, False, True, False, False]  # by a reward that minds the word rude
 HIDDEN = 32  # width of the T5; its attention is as wide
 RANK = 4
 PPO: dict[str, Any] = {
@@ -51,10 +52,9 @@ PPO: dict[str, Any] = {
     "lam": 0.95,
     "clip_range": 0.2,
     "value_clip_range": 0.2,
-    "value_coef": 0.5,
     "kl_coef": 0.1,
-    "kl_target": 2.0,
-    "kl_horizon": 80,
+    "risky_share": None,
+    "calm_kl": 1.0,
     "kl_limit": 100.0,
     "score_clip": 5.0,
     "missing_eos_penalty": 1.0,
@@ -62,7 +62,6 @@ PPO: dict[str, Any] = {
     "max_new_tokens": 10,
     "snapshot_every": 1,
     "checkpoint_every": 1,
-    "scale": 0.5,
 }
 
 

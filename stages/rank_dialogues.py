@@ -1,0 +1,34 @@
+"""Rank the training dialogues by what the reward finds in their turns: where there is nothing, PPO has little to learn.
+
+Reads  data/prepared/train.jsonl, the reward; params: reward, rank.
+Writes data/risk.jsonl (id, P(toxic) of the most toxic turn; the riskiest first), metrics/risk.json.
+"""
+
+from pathlib import Path
+
+from stages import run_in_ranks
+
+TRAIN, RISK, METRICS = Path("data/prepared/train.jsonl"), Path("data/risk.jsonl"), Path("metrics/risk.json")
+
+
+def main() -> None:
+    from functools import partial
+
+    from detox import files
+    from detox.corpus import dialogues, risk
+    from detox.model.classifier import Classifier
+    from detox.params import reading, sections
+    from detox.runtime import checkpoints, devices, ranks
+
+    p, judged = reading.load(sections.Rank), reading.load(sections.Classifier, section="reward")
+    checkpoints.check_alike([p, judged], [TRAIN])
+    chosen = risk.evenly(dialogues.load(TRAIN), p.dialogues)
+    reward = Classifier(judged, devices.chosen())
+    toxicity = risk.toxicity(chosen, partial(ranks.shared_out, reward.toxicity))
+    if ranks.rank() == 0:
+        files.write_jsonl(RISK, risk.ranked(chosen, toxicity))
+        files.write_metrics(METRICS, {"ranked": len(chosen), "risky": sum(each >= risk.RISKY for each in toxicity)})
+
+
+if __name__ == "__main__":
+    run_in_ranks(main)
