@@ -27,16 +27,17 @@ def ranked(dialogues: Sequence[Dialogue], toxicity: Sequence[float]) -> list[dic
     return [{"id": dialogue.id, "toxicity": round(value, 6)} for value, dialogue in rows]
 
 
-def read(path: Path, dialogues: Sequence[Dialogue]) -> list[tuple[Dialogue, bool]]:
-    """The dialogues that were ranked, in their own order, each with whether it is risky.
+def read(path: Path, dialogues: Sequence[Dialogue]) -> list[bool]:
+    """Which of the dialogues are risky, as far as they were ranked; the others count as calm.
 
     Raises InputError if the file is not of these dialogues.
     """
     found: dict[Any, Any] = {row.get("id"): row.get("toxicity") for row in parsing.read_jsonl(path)}
-    chosen = [dialogue for dialogue in dialogues if isinstance(found.get(dialogue.id), float)]
-    if len(chosen) != len(found):
+    if not found.keys() <= {each.id for each in dialogues} or not all(
+        isinstance(each, float) for each in found.values()
+    ):
         raise InputError(f"{path} is not of these dialogues: run 'dvc repro rank_dialogues'")
-    return [(dialogue, found[dialogue.id] >= RISKY) for dialogue in chosen]
+    return [found.get(dialogue.id, 0.0) >= RISKY for dialogue in dialogues]
 
 
 def evenly(dialogues: Sequence[Dialogue], count: int | None) -> list[Dialogue]:

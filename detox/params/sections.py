@@ -118,7 +118,7 @@ class Classifier:
 
 @dataclass(frozen=True, config=STRICT)
 class Rank:
-    """How many of the training dialogues are ranked, of which PPO then draws; null: all."""
+    """How many of the training dialogues are ranked; null: all."""
 
     dialogues: Count | None
 
