@@ -21,6 +21,7 @@ USUAL = 164  # GFLOP/s in float32 of the two cores on which most figures of this
 COPIES = 3  # of what is downloaded: huggingface_hub's, downloads/ and DVC's cache
 GPU, GPU_RATE, GPU_SHARE = "A100", 312e12, 0.05  # FLOP a second in bfloat16, as its data sheet has it; what is used
 UNITS = {
+    "rank_dialogues": "dialogues",
     "train_ppo": "steps",
     "summarize": "dialogues",
     "summarize_rivals": "summaries",
@@ -72,6 +73,7 @@ def work(parameters: Tree, rows: Mapping[str, int]) -> dict[str, float]:
     return {
         "prepare": 1,
         "fetch_adapter": 1,
+        "rank_dialogues": min(parameters["rank"]["dialogues"] or rows["train"], rows["train"]),
         "train_ppo": ppo["steps"],
         "summarize": rows["test"],
         "summarize_rivals": chosen * (rivals["pool"] + systems * (1 + samples)),

@@ -18,7 +18,7 @@ MEASURED = (HERE / "full_size.json", HERE / "miniature.json")
 PROMPT = 220  # tokens of DialogSum's dialogues as prompts, about
 SECONDS = 10.0  # of a stage that computes nothing
 GIB = 2**30
-GENERATING, SCORING = ("train_ppo", "summarize", "summarize_rivals"), ("evaluate",)
+GENERATING, SCORING = ("train_ppo", "summarize", "summarize_rivals"), ("rank_dialogues", "evaluate")
 
 Tree = Mapping[str, Any]
 

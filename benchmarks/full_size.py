@@ -25,7 +25,7 @@ from detox.params import reading
 from stages import yield_while_waiting
 
 HERE = Path(__file__).parent
-STAGES = "prepare fetch_adapter train_ppo summarize summarize_rivals evaluate report".split()
+STAGES = "prepare fetch_adapter rank_dialogues train_ppo summarize summarize_rivals evaluate report".split()
 RATED = 5.0  # seconds for which products are timed: what is measured here is carried over to other machines by them
 PREPARED = Path("data/prepared")
 
@@ -33,6 +33,7 @@ PREPARED = Path("data/prepared")
 class Counts(NamedTuple):
     """How much of the profile is run."""
 
+    ranked: int = 100  # training dialogues
     steps: int = 4  # of PPO
     summarised: int = 20  # test dialogues
     rivals: int = 4  # of them, for the rivals
@@ -51,6 +52,7 @@ def overlay(dialogues: Path, counts: Counts) -> dict[str, Any]:
     places |= {"model": "models/base", "prepare": str(dialogues)}
     own = {name: {"source": {"path": path, "origin": None, "revision": None}} for name, path in places.items()}
     return own | {
+        "rank": {"dialogues": counts.ranked},
         "ppo": {"steps": counts.steps, "snapshot_every": counts.steps},
         "rivals": {"dialogues": counts.rivals, "scales": [0.5]},
     }

@@ -123,13 +123,12 @@ def prepared(p: Sections, errors: "list[InputError]") -> None:
     from detox.corpus import dialogues, heads
     from detox.errors import noted
     from detox.evaluation import comparison
-    from detox.generation import rivals
 
     with noted(errors):
         test = dialogues.load(TEST)
         heads.check_groups({dialogue.group for dialogue in test}, "the test part", heads.MORE)
         if "rivals" in p:
-            chosen = rivals.choose(test, p["rivals"].dialogues)
+            chosen = dialogues.evenly(test, p["rivals"].dialogues)
             heads.check_groups({dialogue.group for dialogue in chosen}, "the part for rivals", "raise rivals.dialogues")
         if "prepare" in p:
             comparison.read_facts(Path(p["prepare"].source.path) / "facts.jsonl", test)

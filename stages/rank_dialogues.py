@@ -22,7 +22,7 @@ def main() -> None:
 
     p, judged = reading.load(sections.Rank), reading.load(sections.Classifier, section="reward")
     checkpoints.check_alike([p, judged], [TRAIN])
-    chosen = risk.evenly(dialogues.load(TRAIN), p.dialogues)
+    chosen = dialogues.evenly(dialogues.load(TRAIN), p.dialogues)
     reward = Classifier(judged, devices.chosen())
     toxicity = risk.toxicity(chosen, partial(ranks.shared_out, reward.toxicity))
     if ranks.rank() == 0:

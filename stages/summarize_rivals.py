@@ -30,7 +30,7 @@ def main() -> None:
     summarize, seed = reading.load(sections.Summarize), reading.seed()
     base = local.path(model.source)
     fingerprints.check_alike([p, model, summarize, seed], [TEST, ADAPTER, PPO, SNAPSHOTS, base, Path(p.bad_words)])
-    chosen = rivals.choose(dialogues.load(TEST), p.dialogues)
+    chosen = dialogues.evenly(dialogues.load(TEST), p.dialogues)
     systems = rivals.adapter_systems(ADAPTER, PPO, SNAPSHOTS, p.scales)
     writer = Writer(
         Policy(base, ADAPTER, model.dtype, devices.chosen()),

@@ -1,7 +1,7 @@
 """Prepared dialogues with their reference summaries."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,12 @@ def load(path: Path) -> list[Dialogue]:
     return [
         _dialogue(row, f"{path}, line {line}") for line, row in parsing.jsonl_rows(parsing.numbered_lines(path), path)
     ]
+
+
+def evenly(dialogues: Sequence[Dialogue], count: int | None) -> list[Dialogue]:
+    """`count` of the dialogues, evenly spaced, in their order; all where there are no more, or for None."""
+    count = len(dialogues) if count is None else min(count, len(dialogues))
+    return [dialogues[place * len(dialogues) // count] for place in range(count)]
 
 
 def turns(text: str) -> list[str]:

@@ -38,9 +38,3 @@ def read(path: Path, dialogues: Sequence[Dialogue]) -> list[bool]:
     ):
         raise InputError(f"{path} is not of these dialogues: run 'dvc repro rank_dialogues'")
     return [found.get(dialogue.id, 0.0) >= RISKY for dialogue in dialogues]
-
-
-def evenly(dialogues: Sequence[Dialogue], count: int | None) -> list[Dialogue]:
-    """`count` of the dialogues, evenly spaced, in their order; all where there are no more, or for None."""
-    count = len(dialogues) if count is None else min(count, len(dialogues))
-    return [dialogues[place * len(dialogues) // count] for place in range(count)]

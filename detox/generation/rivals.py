@@ -58,12 +58,6 @@ def draw(
     return drawn
 
 
-def choose(dialogues: Sequence[Dialogue], count: int) -> list[Dialogue]:
-    """`count` of the dialogues, evenly spaced, in their order; all where there are no more."""
-    count = min(count, len(dialogues))
-    return [dialogues[place * len(dialogues) // count] for place in range(count)]
-
-
 def adapter_systems(start: Path, end: Path, snapshots: Path, scales: Sequence[float]) -> Iterator[tuple[str, Weights]]:
     """Name and adapter weights of the systems that differ in these alone: base, scale_<share>, step_<number>."""
     before, after = load_file(start / adapters.WEIGHTS), load_file(end / adapters.WEIGHTS)

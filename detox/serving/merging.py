@@ -37,7 +37,7 @@ def merge(folder: Path, scale: float = 1.0) -> int:
     if folder.exists():
         raise InputError(f"{folder} exists already: remove it or choose another name")
     base, p = base_model()
-    texts = [dialogue.text for dialogue in rivals.choose(dialogues.load(TEST), CHECKED)]
+    texts = [dialogue.text for dialogue in dialogues.evenly(dialogues.load(TEST), CHECKED)]
     before, after = made(ADAPTERS).values()
     with tempfile.TemporaryDirectory() as scratch, files.atomic(folder) as new:
         scaled = Path(scratch, "adapter")

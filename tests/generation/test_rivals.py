@@ -9,19 +9,12 @@ from safetensors.torch import load_file
 from tiny import Prompts, save_adapter
 from transformers import PreTrainedTokenizerBase, T5ForConditionalGeneration
 
-from detox.corpus.dialogues import Dialogue
 from detox.errors import InputError
 from detox.generation import rivals, words
 from detox.model import prompts
 from detox.model.policy import Policy
 
 pytest_plugins = ["models"]
-
-
-def test_dialogues_are_chosen_evenly_and_never_more_than_there_are() -> None:
-    dialogues = [Dialogue(f"d{index}", "text", (), "g") for index in range(10)]
-    assert [dialogue.id for dialogue in rivals.choose(dialogues, 4)] == ["d0", "d2", "d5", "d7"]
-    assert rivals.choose(dialogues, 99) == dialogues
 
 
 def test_a_scale_moves_every_weight_by_that_share_and_beyond() -> None:

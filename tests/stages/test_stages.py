@@ -31,7 +31,7 @@ from stages import fetch_adapter, summarize, train_ppo
 pytest_plugins = ["models", "projects"]
 
 ADAPTER_FILES = {"adapter_config.json", "adapter_model.safetensors"}
-COLUMNS = """step reward reward_std kl kl_k1 kl_coef policy_loss value_loss clip_fraction entropy explained_variance
+COLUMNS = """step reward reward_std kl kl_k1 toxic policy_loss value_loss clip_fraction entropy explained_variance
 response_tokens truncated"""
 
 

@@ -9,7 +9,7 @@ import pytest
 from tiny import DIALOGUES, PPO, source_of
 
 from detox.files import write_jsonl
-from stages import fetch_adapter, summarize, summarize_rivals, train_ppo
+from stages import fetch_adapter, rank_dialogues, summarize, summarize_rivals, train_ppo
 
 OUTPUTS = ["models", "metrics", "data/summaries", "data/rivals"]
 
@@ -26,7 +26,7 @@ def pinned(path: Path) -> dict[str, Any]:
 
 
 def run_stages() -> None:
-    for stage in (fetch_adapter, train_ppo, summarize, summarize_rivals):
+    for stage in (fetch_adapter, rank_dialogues, train_ppo, summarize, summarize_rivals):
         stage.main()
 
 
@@ -59,6 +59,7 @@ def begin(base: Path, adapter: Path, classifier: Path) -> None:
         "model": {"source": pinned(base), "max_prompt_tokens": 30, "dtype": "float32"},
         "adapter": {"source": pinned(adapter)},
         "reward": {"source": pinned(classifier), "toxic_label": "hate", "batch_size": 4},
+        "rank": {"dialogues": None},
         "ppo": PPO,
         "summarize": {
             "samples": 2,
