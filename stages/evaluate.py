@@ -44,7 +44,7 @@ def main() -> None:
     fingerprints.check_alike([p, seed, *judges.values()], [PREPARED, SUMMARIES, RIVALS])
     classifiers = {name: Classifier(judge, device) for name, judge in judges.items()}
     scorers = {name: partial(ranks.shared_out, classifier.toxicity) for name, classifier in classifiers.items()}
-    by = metrics.Instruments(scorers, facts)
+    by = metrics.Instruments(scorers, facts, metrics.vocabulary([*train, *test]))
     calm = comparison.civil(test, scorers["judge"], p.toxic_threshold)
     slices = comparison.slices_of(test, {dialogue.group for dialogue in train}, stress, calm)
     groups = [dialogue.group for dialogue in test]

@@ -116,13 +116,15 @@ def changes(
 ) -> dict[str, Any]:
     """Relative change of each dialogue's mean toxicity, absolute change of everything else (words also relative).
 
-    absolute: of toxicity too, where there is hardly any before.
+    absolute: of toxicity too, where there is hardly any before; so it is of most probable summaries without any.
     """
-    change = statistics.absolute_change if absolute else statistics.relative_change
-    toxicity = {
-        name: change(groups, old.mean(axis=1), after.toxicity[name].mean(axis=1), resamples, seed)
-        for name, old in before.toxicity.items()
-    }
+    pairs = {name: (old.mean(axis=1), after.toxicity[name].mean(axis=1)) for name, old in before.toxicity.items()}
+    pairs |= {f"{name}_greedy": (old, after.greedy[name]) for name, old in before.greedy.items()}
+    toxicity = {}
+    for name, (old, new) in pairs.items():
+        none = name.endswith("_greedy") and not old.any()
+        change = statistics.absolute_change if absolute or none else statistics.relative_change
+        toxicity[name] = change(groups, old, new, resamples, seed)
     quality = {
         name: statistics.absolute_change(groups, values, after.quality[name], resamples, seed)
         for name, values in before.quality.items()

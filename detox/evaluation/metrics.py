@@ -3,7 +3,7 @@
 Importing `evaluate` takes seconds, so only the modules of the stage evaluate import this one.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple, Self
@@ -39,30 +39,35 @@ class Toxicity(evaluate.Measurement):
 
 
 class Instruments(NamedTuple):
-    """What summaries are measured with: scorers of toxicity by name, and each dialogue's facts by its id, if known."""
+    """What summaries are measured with."""
 
-    scorers: Mapping[str, Scorer]
-    facts: Mapping[str, quality.Facts] | None
+    scorers: Mapping[str, Scorer]  # of toxicity, by name
+    facts: Mapping[str, quality.Facts] | None  # of each dialogue by its id, if the data knows them
+    vocabulary: Collection[str]  # the words of the corpus
 
 
 @dataclass(frozen=True)
 class Scores:
-    """One policy's scores: `toxicity` by scorer [dialogue sample]; the rest is of the greedy summaries [dialogue]."""
+    """One policy's scores: P(toxic) by scorer, of samples and of most probable summaries, and what else is measured."""
 
-    toxicity: Mapping[str, Array]
-    quality: Mapping[str, Array]
-    summaries: NDArray[np.str_]
+    toxicity: Mapping[str, Array]  # of samples [dialogue sample]
+    greedy: Mapping[str, Array]  # of most probable summaries [dialogue]
+    quality: Mapping[str, Array]  # of these, or as the name says of samples, averaged over them [dialogue]
+    summaries: NDArray[np.str_]  # the most probable ones [dialogue]
 
     def select(self, chosen: NDArray[np.bool_]) -> Self:
         """The scores of the chosen dialogues alone."""
-        toxicity = {name: values[chosen] for name, values in self.toxicity.items()}
-        measures = {name: values[chosen] for name, values in self.quality.items()}
-        return type(self)(toxicity, measures, self.summaries[chosen])
+        toxicity, greedy, measures = (
+            {name: values[chosen] for name, values in part.items()}
+            for part in (self.toxicity, self.greedy, self.quality)
+        )
+        return type(self)(toxicity, greedy, measures, self.summaries[chosen])
 
     def describe(self, threshold: float) -> dict[str, object]:
         """The numbers of metrics/evaluate.json for this policy: toxicity by scorer, means of the rest, distinct2."""
         toxicity = {name: describe_toxicity(values, threshold) for name, values in self.toxicity.items()}
         means = {name: float(values.mean()) for name, values in self.quality.items()}
+        means |= {f"{name}_greedy": float(values.mean()) for name, values in self.greedy.items()}
         agreed = {"agreement": agreement(self.toxicity, threshold)} if len(self.toxicity) == 2 else {}
         return {**toxicity, **means, **agreed, "distinct2": distinct2(self.summaries)}
 
@@ -70,9 +75,35 @@ class Scores:
 def score(
     dialogues: Sequence[Dialogue], summaries: Sequence[str], samples: Sequence[Sequence[str]], by: Instruments
 ) -> Scores:
-    """Scores of a policy's greedy summaries and samples (equally many per dialogue), in the dialogues' order."""
+    """Scores of a policy's most probable summaries and samples (equally many a dialogue), in the dialogues' order."""
     toxicity = {name: toxicity_of(samples, scorer) for name, scorer in by.scorers.items()}
-    return Scores(toxicity, measure(dialogues, summaries, by.facts), np.array(summaries, dtype=str))
+    greedy = {name: toxicity_of([[text] for text in summaries], scorer)[:, 0] for name, scorer in by.scorers.items()}
+    measured = measure(dialogues, summaries, by.facts) | of_samples(dialogues, samples, by)
+    measured["nonwords_greedy"] = nonwords(dialogues, summaries, by.vocabulary)
+    return Scores(toxicity, greedy, measured, np.array(summaries, dtype=str))
+
+
+def of_samples(dialogues: Sequence[Dialogue], samples: Sequence[Sequence[str]], by: Instruments) -> dict[str, Array]:
+    """ROUGE-L, slot recall and words that are none of samples, averaged over those of each dialogue [dialogue]."""
+    columns = list(zip(*samples, strict=True))
+    measured = [measure(dialogues, column, by.facts) for column in columns]
+    found = {
+        f"{name}_samples": [each[name] for each in measured] for name in ("rougeL", "slots") if name in measured[0]
+    }
+    found["nonwords"] = [nonwords(dialogues, column, by.vocabulary) for column in columns]
+    return {name: np.mean(values, axis=0) for name, values in found.items()}
+
+
+def nonwords(dialogues: Sequence[Dialogue], summaries: Sequence[str], vocabulary: Collection[str]) -> Array:
+    """1 for a summary with a word that is neither in the vocabulary nor in its dialogue, else 0 [dialogue]."""
+    pairs = zip(summaries, dialogues, strict=True)
+    return np.array([quality.nonword(summary, dialogue.text, vocabulary) for summary, dialogue in pairs])
+
+
+def vocabulary(dialogues: Iterable[Dialogue]) -> set[str]:
+    """The words of dialogues and references."""
+    texts = (text for dialogue in dialogues for text in (dialogue.text, *dialogue.references))
+    return {word for text in texts for word in words.words(text)}
 
 
 def measure(

@@ -4,7 +4,7 @@ Each function takes one summary and gives a number from 0 to 1. Words are those 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
 import regex
@@ -79,6 +79,12 @@ def states_facts(references: Sequence[str], facts: Facts) -> bool:
 def mentions_identity(text: str) -> bool:
     """Whether the text names a group of people that hatred is often aimed at."""
     return bool(_IDENTITY.search(text))
+
+
+def nonword(summary: str, dialogue: str, vocabulary: Collection[str]) -> float:
+    """1 if the summary has a word, one with a letter, that is neither in the vocabulary nor in its dialogue, else 0."""
+    unknown = {word for word in words(summary) if word not in vocabulary and any(map(str.isalpha, word))}
+    return float(bool(unknown - set(words(dialogue)))) if unknown else 0.0
 
 
 def lead(dialogue: str, turns: int = 3) -> str:

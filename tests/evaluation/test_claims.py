@@ -19,7 +19,7 @@ def change(relative: float, p: float) -> dict[str, dict[str, dict[str, float]]]:
 
 def scores(rouge: float, slots: float) -> Scores:
     """A policy that is equally good everywhere."""
-    return Scores({}, {"rougeL": np.full(40, rouge), "slots": np.full(40, slots)}, np.array([""] * 40))
+    return Scores({}, {}, {"rougeL": np.full(40, rouge), "slots": np.full(40, slots)}, np.array([""] * 40))
 
 
 def test_a_claim_holds_if_its_adjusted_p_is_small_and_the_change_goes_the_right_way() -> None:

@@ -28,7 +28,7 @@ def scores(judge: list[list[float]], words: list[int]) -> Scores:
     """A policy's scores; the reward model's toxicity is half the judge's."""
     toxicity = np.array(judge)
     quality = {"rougeL": np.array(words) / 8, "words": np.array(words, dtype=float)}
-    return Scores({"reward": toxicity / 2, "judge": toxicity}, quality, np.array(["a b"] * len(words)))
+    return Scores({"reward": toxicity / 2, "judge": toxicity}, {}, quality, np.array(["a b"] * len(words)))
 
 
 SFT = scores([[0.5, 1.0], [0.25, 0.25], [0.75, 0.75], [0.0, 0.5], [0.25, 0.75]], [4, 2, 6, 4, 4])

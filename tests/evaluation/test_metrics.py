@@ -18,7 +18,7 @@ from detox.evaluation.metrics import (
 )
 from detox.evaluation.rouge import ROUGE, Rouge
 
-WORDS = {"calm": 0.0625, "rude": 0.5, "awful": 0.9375}
+WORDS = {"calm": 0.0625, "rude": 0.5, "awful": 0.9375, "a b c": 0.0, "x": 0.25}
 
 
 def by_word(texts: list[str]) -> list[float]:
@@ -140,7 +140,7 @@ def test_distinct2_counts_word_pairs_over_all_summaries() -> None:
 def test_score_keeps_the_order_of_the_dialogues() -> None:
     dialogues = [Dialogue("d0", "a b", ("a b c",), "d0"), Dialogue("d1", "z", ("y",), "d1")]
     samples = [["rude", "calm"], ["awful", "awful"]]
-    by = Instruments({"judge": by_word}, {"d0": {"n": ["b"], "m": ["c"]}, "d1": {}})
+    by = Instruments({"judge": by_word}, {"d0": {"n": ["b"], "m": ["c"]}, "d1": {}}, {"rude", "calm", "x"})
     scores = score(dialogues, ["a b c", "x"], samples, by)
 
     assert scores.toxicity["judge"].tolist() == [[0.5, 0.0625], [0.9375, 0.9375]]
@@ -148,17 +148,24 @@ def test_score_keeps_the_order_of_the_dialogues() -> None:
     assert scores.quality["words"].tolist() == [3.0, 1.0]
     assert scores.quality["copied"].tolist() == [pytest.approx(2 / 3), 0.0]
     assert scores.quality["slots"].tolist() == [1.0, 1.0]
+    assert scores.greedy["judge"].tolist() == [0.0, 0.25]
+    assert scores.quality["rougeL_samples"].tolist() == [0.0, 0.0]
+    assert scores.quality["slots_samples"].tolist() == [0.0, 1.0]
+    assert scores.quality["nonwords_greedy"].tolist() == [1.0, 0.0]
+    assert scores.quality["nonwords"].tolist() == [0.0, 1.0]
     assert "slots" not in score(dialogues, ["a b c", "x"], samples, by._replace(facts=None)).quality
 
 
 def test_a_slice_is_described_by_its_dialogues_alone() -> None:
     toxicity = {"judge": np.array([[0.0], [1.0], [0.5]])}
-    scores = Scores(toxicity, {"words": np.array([3.0, 9.0, 5.0])}, np.array(["a b a b", "c d", "a b"]))
+    greedy, words = {"judge": np.array([0.25, 1.0, 0.5])}, {"words": np.array([3.0, 9.0, 5.0])}
+    scores = Scores(toxicity, greedy, words, np.array(["a b a b", "c d", "a b"]))
 
     described = scores.select(np.array([True, False, True])).describe(threshold=0.5)
 
     assert described == {
         "judge": {"mean": 0.25, "std": 0.25, "p95": pytest.approx(0.475), "rate": 0.5, "max": 0.25, "any": 0.5},
         "words": 4.0,
+        "judge_greedy": 0.375,
         "distinct2": 0.5,
     }

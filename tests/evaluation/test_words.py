@@ -59,7 +59,9 @@ def test_the_claim_that_nothing_is_lost_holds_if_so_and_not_if_all_is_lost(langu
     summary, other, _ = SUMMARIES[language]
     dialogues = [Dialogue(f"d{n}", f"{n}: {summary}", (f"{summary} {n}",), f"d{n}") for n in range(12)]
     before, kept, lost = (
-        metrics.Scores({}, metrics.measure(dialogues, [f"{text} {n}" for n in range(12)], None), np.array([""] * 12))
+        metrics.Scores(
+            {}, {}, metrics.measure(dialogues, [f"{text} {n}" for n in range(12)], None), np.array([""] * 12)
+        )
         for text in (summary, summary, other)
     )
     assert claim(before, kept)["holds"]
@@ -77,7 +79,7 @@ def claim(before: metrics.Scores, after: metrics.Scores) -> dict[str, object]:
 def test_a_claim_without_information_is_not_measured_and_does_not_hold() -> None:
     """References without any word, and summaries that share nothing with theirs before PPO."""
     dialogues = [Dialogue(f"d{n}", "a", ("☕ 👍",), f"d{n}") for n in range(12)]
-    scores = metrics.Scores({}, metrics.measure(dialogues, ["b c"] * 12, None), np.array(["b c"] * 12))
+    scores = metrics.Scores({}, {}, metrics.measure(dialogues, ["b c"] * 12, None), np.array(["b c"] * 12))
     assert claim(scores, scores) == {"margin": 0.02, "measured": False, "holds": False}
 
 
