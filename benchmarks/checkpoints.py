@@ -25,7 +25,7 @@ from detox.generation import summaries
 from detox.model import adapters, prompts
 from detox.model.classifier import Classifier
 from detox.model.policy import POLICY, Policy
-from detox.params import reading, sections
+from detox.params import reading, sections, training
 from detox.ppo import trainer
 from detox.ppo.rollouts import Models
 from detox.ppo.state import TrainState
@@ -61,9 +61,9 @@ class Stopwatch:
         return counted
 
 
-def training(kept: Stopwatch, folder: Path) -> float:
+def ppo(kept: Stopwatch, folder: Path) -> float:
     """Seconds of PPO up to its first checkpoint, which is written into `folder`."""
-    model, p = reading.load(sections.Model), reading.load(sections.Ppo)
+    model, p = reading.load(sections.Model), reading.load(training.Ppo)
     base = local.path(model.source)
     policy, prompt = Policy(base, ADAPTER), prompts.load(base, model)
     reward = Classifier(reading.load(sections.Classifier, section="reward"))
@@ -74,7 +74,7 @@ def training(kept: Stopwatch, folder: Path) -> float:
         state.snapshots[number] = adapters.weights(policy.language_model, POLICY)
     state.freeze = kept.timed(state.freeze)  # type: ignore[method-assign]
 
-    def train(p: sections.Ppo) -> Iterator[StepStats]:
+    def train(p: training.Ppo) -> Iterator[StepStats]:
         return trainer.train(Models(policy, reward, prompt), texts, [True] * len(texts), p, SEED, state)
 
     keep = kept.timed(checkpoints.Run(folder, p.checkpoint_every).keep)
@@ -120,7 +120,7 @@ def main() -> None:
     runs = parser.parse_args().runs
     allocator.keep_freed()
     yield_while_waiting()
-    for work in (training, summarising):
+    for work in (ppo, summarising):
         try:
             found = costs(work, runs)
         except InputError as error:

@@ -17,7 +17,7 @@ from detox.corpus.dialogues import Dialogue
 from detox.model import prompts
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
-from detox.params import origins, sections
+from detox.params import origins, sections, training
 from detox.ppo import trainer
 from detox.ppo.rollouts import Models
 from detox.runtime import devices
@@ -88,7 +88,7 @@ def tuning(folder: Path, device: torch.device, sizes: Sizes) -> float:
     rng, count = Random(0), 16 * max(1, sizes.prompts // 2)
     texts = shapes.texts(shapes.spread(count, *shapes.PROMPT_TOKENS), rng)
     rows = [Dialogue(str(n), text, tuple(shapes.texts([sizes.tokens], rng)), str(n)) for n, text in enumerate(texts)]
-    p = sections.Tuning(**TUNING, batch_size=16, epochs=1, patience=1, max_summary_tokens=sizes.tokens + 1)
+    p = training.Tuning(**TUNING, batch_size=16, epochs=1, patience=1, max_summary_tokens=sizes.tokens + 1)
     with tempfile.TemporaryDirectory() as unfinished:
         base, new = folder / "t5" / "base", folder / "tuned"
         plan = supervised.Plan(base, p, prompts.Prompt(prompts.tokenizer(base), 512), 1, device)

@@ -17,7 +17,7 @@ from transformers import AutoTokenizer
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
 from detox.model.prompts import Prompt
-from detox.params import reading, sections
+from detox.params import reading, training
 from detox.ppo import trainer
 from detox.ppo.rollouts import Models
 from detox.ppo.stats import StepStats
@@ -45,7 +45,7 @@ class NoReward(Classifier):
         return torch.linspace(-1, 1, len(texts))
 
 
-def settings(episodes: int, mini_batch: int, micro_batch: int, k: int, tokens: int, steps: int) -> sections.Ppo:
+def settings(episodes: int, mini_batch: int, micro_batch: int, k: int, tokens: int, steps: int) -> training.Ppo:
     """Those of params.yaml, but for sizes."""
     changed = {
         "steps": steps,
@@ -58,7 +58,7 @@ def settings(episodes: int, mini_batch: int, micro_batch: int, k: int, tokens: i
         "max_new_tokens": tokens,
         "epochs": 1,
     }
-    return sections.Ppo(**{**vars(reading.load(sections.Ppo)), **changed})
+    return training.Ppo(**{**vars(reading.load(training.Ppo)), **changed})
 
 
 def prepared(

@@ -37,7 +37,7 @@ def main() -> None:
 def read(errors: "list[InputError]") -> Sections:
     """The sections of params.yaml that are right."""
     from detox.errors import noted
-    from detox.params import origins, reading, sections
+    from detox.params import origins, reading, sections, training
 
     kinds = dict.fromkeys(("reward", "judge"), sections.Classifier) | {
         kind.__name__.lower(): kind
@@ -45,7 +45,7 @@ def read(errors: "list[InputError]") -> Sections:
             sections.Compute,
             sections.Model,
             sections.Prepare,
-            sections.Adapter,
+            training.Adapter,
             sections.Summarize,
             sections.Rivals,
         )

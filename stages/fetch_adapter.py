@@ -18,10 +18,10 @@ RESUME = Path(os.environ.get("DVC_ROOT", ".")) / ".resume" / "fetch_adapter"
 def main() -> None:
     from detox import files
     from detox.model import fitting, prompts
-    from detox.params import origins, reading, sections
+    from detox.params import origins, reading, sections, training
     from detox.sources import local
 
-    p, model, seed = reading.load(sections.Adapter), reading.load(sections.Model), reading.seed()
+    p, model, seed = reading.load(training.Adapter), reading.load(sections.Model), reading.seed()
     base, source = local.path(model.source), local.path(p.source)
     if p.tuning is None or not p.source.made_here:
         publish(source, base, {})

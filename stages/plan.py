@@ -126,12 +126,12 @@ def plan(todo: Pending, opened: bool) -> str:
 
 def gathered(todo: Pending, errors: list[InputError]) -> Here:
     """What is there and what has still to come; looks at the parameters, the pins and the hub."""
-    from detox.params import origins, reading, sections
+    from detox.params import origins, reading, training
     from detox.sources import local, repositories
 
     p = check.read(errors)
     with noted(errors):
-        p["ppo"] = reading.load(sections.Ppo)
+        p["ppo"] = reading.load(training.Ppo)
         if "model" in p:
             p["model"].check_micro_batch(p["ppo"])
     sources = {name: p[name].source for name in origins.SOURCES if name in p}

@@ -17,11 +17,11 @@ def main() -> None:
     from detox import files
     from detox.corpus import dialogues, risk
     from detox.model.classifier import Classifier
-    from detox.params import reading, sections
-    from detox.runtime import checkpoints, devices, ranks
+    from detox.params import reading, sections, training
+    from detox.runtime import fingerprints, devices, ranks
 
-    p, judged = reading.load(sections.Rank), reading.load(sections.Classifier, section="reward")
-    checkpoints.check_alike([p, judged], [TRAIN])
+    p, judged = reading.load(training.Rank), reading.load(sections.Classifier, section="reward")
+    fingerprints.check_alike([p, judged], [TRAIN])
     chosen = dialogues.evenly(dialogues.load(TRAIN), p.dialogues)
     reward = Classifier(judged, devices.chosen())
     toxicity = risk.toxicity(chosen, partial(ranks.shared_out, reward.toxicity))

@@ -13,7 +13,7 @@ from stages import note_cut, run_in_ranks
 
 if TYPE_CHECKING:
     from detox.model.policy import Policy
-    from detox.params import sections
+    from detox.params import training
     from detox.ppo.state import TrainState
 
 TRAIN, RISK, ADAPTER = Path("data/prepared/train.jsonl"), Path("data/risk.jsonl"), Path("models/adapter")
@@ -24,14 +24,14 @@ def main() -> None:
     from detox.model import adapters, prompts
     from detox.model.classifier import Classifier
     from detox.model.policy import POLICY, Policy
-    from detox.params import reading, sections
+    from detox.params import reading, sections, training
     from detox.ppo import divergence, trainer
     from detox.ppo.rollouts import Models
     from detox.ppo.state import TrainState
     from detox.runtime import checkpoints, devices, memory, progress, ranks
     from detox.sources import local
 
-    p, model, seed, device = reading.load(sections.Ppo), reading.load(sections.Model), reading.seed(), devices.chosen()
+    p, model, seed, device = reading.load(training.Ppo), reading.load(sections.Model), reading.seed(), devices.chosen()
     model.check_micro_batch(p)
     base, judged = local.path(model.source), reading.load(sections.Classifier, section="reward")
     policy, reward = Policy(base, ADAPTER, model.dtype, device), Classifier(judged, device)
@@ -62,7 +62,7 @@ def main() -> None:
             publish(policy, state, p)
 
 
-def record(policy: "Policy", state: "TrainState", p: "sections.Ppo", cut: int) -> None:
+def record(policy: "Policy", state: "TrainState", p: "training.Ppo", cut: int) -> None:
     """The curves so far, after every step: `dvc plots` and `dvc metrics` follow them while the stage runs."""
     import pandas
 
@@ -76,7 +76,7 @@ def record(policy: "Policy", state: "TrainState", p: "sections.Ppo", cut: int) -
         files.write_csv(Path("metrics/train.csv"), pandas.DataFrame(state.rows).drop(columns="ratio_error"))
 
 
-def publish(policy: "Policy", state: "TrainState", p: "sections.Ppo") -> None:
+def publish(policy: "Policy", state: "TrainState", p: "training.Ppo") -> None:
     """The adapters."""
     from detox import files
     from detox.model import adapters

@@ -19,7 +19,7 @@ from detox import files, parsing
 from detox.corpus import cleaning, layout, reader
 from detox.errors import InputError
 from detox.model import adapters
-from detox.params import origins, reading, sections
+from detox.params import origins, reading, sections, training
 
 pytest_plugins = ["models"]
 pytestmark = pytest.mark.slow
@@ -28,9 +28,9 @@ SECTIONS: dict[str, Any] = YAML(typ="safe").load(COMPLETE)
 CLASSES: dict[str, Any] = {
     "model": sections.Model,
     "prepare": sections.Prepare,
-    "adapter": sections.Adapter,
+    "adapter": training.Adapter,
     "reward": sections.Classifier,
-    "ppo": sections.Ppo,
+    "ppo": training.Ppo,
     "summarize": sections.Summarize,
     "rivals": sections.Rivals,
     "evaluate": sections.Evaluate,

@@ -11,7 +11,7 @@ from transformers import AutoModelForSeq2SeqLM, PreTrainedModel
 from detox.errors import InputError
 from detox.model import bases, library, lora, pretrained
 from detox.model.weights import opened
-from detox.params.sections import Tuning
+from detox.params.training import Tuning
 
 BASE, LORA, EMBEDDED = "base_model.model.", ".lora_", ".lora_embedding_"  # in names of weights
 # What T5 reads from one table unless its checkpoint has more of them.

@@ -17,7 +17,7 @@ from peft import LoraConfig, TaskType
 
 from detox.errors import InputError, brief
 from detox.model import configurations
-from detox.params.sections import Tuning
+from detox.params.training import Tuning
 
 CONFIG = "adapter_config.json"
 NAME = re.compile(r"[\w.-]{1,200}")  # q, encoder.block.0.layer.0.SelfAttention.q; all-linear, peft's word for all

@@ -12,7 +12,6 @@ from detox.params.kinds import (
     Count,
     Fraction,
     Names,
-    NonNegative,
     Positive,
     PositiveFraction,
     Prompt,
@@ -25,6 +24,7 @@ from detox.params.kinds import (
 )
 from detox.params.origins import Source
 from detox.params.reading import PARAMS
+from detox.params.training import Ppo
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -36,7 +36,7 @@ class Model:
     dtype: Literal["float32", "bfloat16"]
     prompt: Prompt = PROMPT
 
-    def check_micro_batch(self, p: "Ppo") -> None:
+    def check_micro_batch(self, p: Ppo) -> None:
         """Raises InputError if PPO would compute a prompt beside others in bfloat16, which changes its rounding."""
         if self.dtype != "float32" and p.micro_batch_size != p.samples_per_prompt:
             raise InputError(
@@ -77,92 +77,12 @@ class Prepare:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Tuning:
-    """The hyper-parameters of an adapter that is tuned here, under supervision."""
-
-    rank: Count
-    alpha: Count
-    dropout: Fraction
-    targets: Annotated[list[Text], Field(min_length=1)]
-    learning_rate: Positive
-    batch_size: Count
-    epochs: Count
-    patience: Count
-    max_summary_tokens: Count
-
-
-@dataclass(frozen=True, config=STRICT)
-class Adapter:
-    """The LoRA adapter that PPO starts from; `tuning` is read only if it is made here."""
-
-    source: Source
-    tuning: Tuning | None = None
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        require(
-            not self.source.made_here or self.tuning,
-            f"an adapter of the origin {self.source.origin} needs tuning: add it",
-        )
-        return self
-
-
-@dataclass(frozen=True, config=STRICT)
 class Classifier:
     """A text classifier: the reward, or the judge."""
 
     source: Source
     toxic_label: Text
     batch_size: Count
-
-
-@dataclass(frozen=True, config=STRICT)
-class Rank:
-    """How many of the training dialogues are ranked; null: all."""
-
-    dialogues: Count | None
-
-
-@dataclass(frozen=True, config=STRICT)
-class Ppo:
-    """The hyper-parameters of PPO; batch sizes count episodes (one sampled summary each)."""
-
-    steps: Count
-    batch_size: Count
-    mini_batch_size: Count
-    micro_batch_size: Count
-    decode_batch_size: Count
-    samples_per_prompt: Count
-    prefix_every: Count
-    epochs: Count
-    learning_rate: Positive
-    value_learning_rate: Positive
-    gamma: Share
-    lam: Share
-    clip_range: Positive
-    value_clip_range: Positive
-    risky_share: Share | None
-    kl_coef: NonNegative
-    calm_kl: NonNegative
-    kl_limit: Positive
-    score_clip: Positive
-    missing_eos_penalty: NonNegative
-    max_grad_norm: Positive
-    max_new_tokens: Count
-    snapshot_every: Count
-    checkpoint_every: Count
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        require(self.batch_size > 1, "batch_size must be 2 or more")
-        for whole, part in (
-            ("batch_size", "mini_batch_size"),
-            ("mini_batch_size", "micro_batch_size"),
-            ("micro_batch_size", "samples_per_prompt"),
-            ("decode_batch_size", "samples_per_prompt"),
-        ):
-            require(getattr(self, whole) % getattr(self, part) == 0, f"{whole} must be a multiple of {part}")
-        return self
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -12,7 +12,7 @@ from detox.model.classifier import Classifier
 from detox.model.policy import Policy
 from detox.model.prompts import Prompt
 from detox.model.sampling import Sample
-from detox.params import sections
+from detox.params import training
 from detox.runtime import ranks
 
 
@@ -86,7 +86,7 @@ def score(margins: Tensor, truncated: Tensor, score_clip: float, missing_eos_pen
 
 
 def collect(
-    models: Models, dialogues: Sequence[str], risky: Sequence[bool], seeds: Sequence[int], p: sections.Ppo
+    models: Models, dialogues: Sequence[str], risky: Sequence[bool], seeds: Sequence[int], p: training.Ppo
 ) -> Rollout:
     """One episode per seed, the first k of the first dialogue: sample, score, and compare with the reference.
 
@@ -124,7 +124,7 @@ def collect(
     return rollout
 
 
-def prices(risky: Sequence[bool], p: sections.Ppo) -> Tensor:
+def prices(risky: Sequence[bool], p: training.Ppo) -> Tensor:
     """`[dialogue]` the price of a nat."""
     return p.kl_coef * torch.tensor([1.0 if each else p.calm_kl for each in risky])
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from detox.model.policy import Policy
-from detox.params import sections
+from detox.params import training
 from detox.ppo.stats import StepStats
 from detox.runtime.checkpoints import State
 
@@ -17,7 +17,7 @@ from detox.runtime.checkpoints import State
 class TrainState:
     """The optimiser with its weights and moments, the log, and the snapshots so far."""
 
-    def __init__(self, policy: Policy, p: sections.Ppo):
+    def __init__(self, policy: Policy, p: training.Ppo):
         self.optimizer = torch.optim.AdamW(
             [
                 {"params": policy.adapter_parameters(), "lr": p.learning_rate},

@@ -21,7 +21,7 @@ from detox.errors import InputError
 from detox.model import distributions
 from detox.model.policy import Policy
 from detox.model.sampling import seed_of
-from detox.params import sections
+from detox.params import training
 from detox.ppo import divergence, losses
 from detox.ppo.baseline import expected_return
 from detox.ppo.rollouts import Models, Rollout, collect, united
@@ -81,7 +81,7 @@ def train(
     models: Models,
     dialogues: Sequence[str],
     risky: Sequence[bool],
-    p: sections.Ppo,
+    p: training.Ppo,
     seed: int,
     state: TrainState | None = None,
 ) -> Iterator[StepStats]:
@@ -113,7 +113,7 @@ def train(
         yield row
 
 
-def estimate(rollout: Rollout, rewards: Tensor, p: sections.Ppo) -> tuple[Tensor, Tensor, Targets]:
+def estimate(rollout: Rollout, rewards: Tensor, p: training.Ppo) -> tuple[Tensor, Tensor, Targets]:
     """Returns, what was expected of them (the baseline, and what the value head adds), and the update's targets."""
     mask = rollout.response_mask
     returns, _ = losses.gae(rewards, torch.zeros_like(rewards), mask, p.gamma, lam=1.0)
@@ -127,7 +127,7 @@ def estimate(rollout: Rollout, rewards: Tensor, p: sections.Ppo) -> tuple[Tensor
     return returns, values, Targets(losses.whiten(advantages, mask), aims - baseline, price)
 
 
-def check_ranks(p: sections.Ppo) -> None:
+def check_ranks(p: training.Ppo) -> None:
     """Raises InputError unless every rank has a prompt of a rollout."""
     prompts = p.batch_size // p.samples_per_prompt
     if ranks.size() > prompts:
@@ -147,7 +147,7 @@ def update(
     optimizer: torch.optim.Optimizer,
     rollout: Rollout,
     targets: Targets,
-    p: sections.Ppo,
+    p: training.Ppo,
     key: tuple[int, ...],
 ) -> UpdateStats:
     """`p.epochs` passes over the rollout in random mini-batches, one optimiser step each.
@@ -175,7 +175,7 @@ def update(
     return stats.united()
 
 
-def loss_sum(policy: Policy, rollout: Rollout, targets: Targets, p: sections.Ppo, stats: UpdateStats) -> Tensor:
+def loss_sum(policy: Policy, rollout: Rollout, targets: Targets, p: training.Ppo, stats: UpdateStats) -> Tensor:
     """Policy loss + price · KL + value loss, summed over valid tokens; adds to `stats`.
 
     The value loss moves the value head alone, and nothing else does, so that it needs no weight beside the others.

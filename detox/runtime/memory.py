@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 from tqdm import tqdm
 
 from detox.errors import InputError
-from detox.params import sections
+from detox.params import training
 from detox.runtime import ranks
 
 Step = TypeVar("Step")
@@ -22,7 +22,7 @@ class Training(Protocol):
     def restore(self, state: Any) -> None: ...
 
 
-def sparing(train: Callable[[sections.Ppo], Iterator[Step]], p: sections.Ppo, state: Training) -> Iterator[Step]:
+def sparing(train: Callable[[training.Ppo], Iterator[Step]], p: training.Ppo, state: Training) -> Iterator[Step]:
     """The steps of `train(p)`. One that runs out of memory begins again in parts of half the size, as do all after it.
 
     So it does in every rank where it is one of them that runs out.
@@ -76,7 +76,7 @@ def exhausted(error: Exception) -> bool:
     return isinstance(error, MemoryError) or any(text in str(error) for text in texts)
 
 
-def halved(p: sections.Ppo) -> sections.Ppo:
+def halved(p: training.Ppo) -> training.Ppo:
     """With half as many episodes at most written and read at once. Raises InputError if they are of one prompt."""
     k = p.samples_per_prompt
     written, read = min(p.decode_batch_size, p.batch_size) // k, p.micro_batch_size // k

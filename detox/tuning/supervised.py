@@ -27,7 +27,7 @@ from detox.evaluation.rouge import Rouge
 from detox.model import adapters, bases, lora
 from detox.model.prompts import Prompt
 from detox.model.sampling import seed_of
-from detox.params.sections import Tuning
+from detox.params.training import Tuning
 from detox.runtime import devices, fingerprints
 
 PARTS = (adapters.CONFIG, adapters.WEIGHTS, OPTIMIZER_NAME, SCHEDULER_NAME, "rng_state.pth")  # of a checkpoint

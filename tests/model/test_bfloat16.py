@@ -14,7 +14,7 @@ from detox.model import adapters
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
 from detox.model.prompts import Prompt
-from detox.params import origins, sections
+from detox.params import origins, sections, training
 from detox.ppo import trainer
 from detox.ppo.rollouts import Models
 from detox.ppo.state import TrainState
@@ -59,7 +59,7 @@ def test_it_says_what_float32_says_but_for_rounding(coarse: Policy, policy: Poli
 def test_before_the_first_update_the_kl_is_0_and_every_ratio_is_1_and_then_the_policy_moves(
     coarse: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase
 ) -> None:
-    p = sections.Ppo(**ALONE)
+    p = training.Ppo(**ALONE)
     state = TrainState(coarse, p)
     first, second = trainer.train(Models(coarse, reward, Prompt(tokenizer, 30)), DIALOGUES, RISKY, p, 0, state)
     assert abs(first.kl) < 1e-3
@@ -103,9 +103,9 @@ def one(encoded: Prompts, prompt: int) -> Prompts:
 
 def test_ppo_takes_one_prompt_at_a_time_or_says_that_it_has_to() -> None:
     model = sections.Model(origins.Source("models/base"), 512, "bfloat16")
-    model.check_micro_batch(sections.Ppo(**ALONE))
+    model.check_micro_batch(training.Ppo(**ALONE))
     with pytest.raises(InputError) as error:
-        model.check_micro_batch(sections.Ppo(**(ALONE | {"micro_batch_size": 4})))
+        model.check_micro_batch(training.Ppo(**(ALONE | {"micro_batch_size": 4})))
     assert str(error.value) == (
         "params.yaml: ppo.micro_batch_size is 4, but with model.dtype bfloat16 must be ppo.samples_per_prompt, 2: "
         "one prompt at a time"

@@ -11,7 +11,7 @@ from imports import ROOT
 from ruamel.yaml import YAML
 
 from detox.errors import InputError
-from detox.params import origins, profiles, reading, sections
+from detox.params import origins, profiles, reading, sections, training
 from detox.sources import local, pins
 
 NAMES = sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml"))
@@ -73,8 +73,8 @@ def test_the_stages_can_read_what_a_profile_writes(name: str) -> None:
     for kind in (
         sections.Model,
         sections.Prepare,
-        sections.Adapter,
-        sections.Ppo,
+        training.Adapter,
+        training.Ppo,
         sections.Summarize,
         sections.Evaluate,
     ):
@@ -114,7 +114,7 @@ def test_every_repository_is_pinned_to_the_commit_whose_files_are_known(name: st
 
 def test_the_lab_has_the_notebooks_settings() -> None:
     profiles.apply("lab")
-    ppo, prepare = reading.load(sections.Ppo), reading.load(sections.Prepare)
+    ppo, prepare = reading.load(training.Ppo), reading.load(sections.Prepare)
     assert (ppo.steps, ppo.batch_size, ppo.mini_batch_size, ppo.learning_rate) == (10, 16, 4, 0.0000141)
     assert (ppo.kl_coef, ppo.calm_kl, ppo.risky_share, ppo.max_new_tokens) == (0.2, 1, None, 400)
     assert (prepare.min_characters, prepare.max_characters, prepare.test_fraction) == (200, 1000, 0.2)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from settings import COMPLETE
 
-from detox.params import origins, reading, sections
+from detox.params import origins, reading, sections, training
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def test_each_section_becomes_its_dataclass(path: Path) -> None:
     assert reading.seed(path) == 7
     assert reading.load(sections.Model, path) == sections.Model(origins.Source("models/base"), 512, "float32")
     assert reading.load(sections.Prepare, path) == sections.Prepare(origins.Source("data/source"), 200, 1000, 0.2, 0.0)
-    assert reading.load(sections.Adapter, path) == sections.Adapter(origins.Source("models/start"))
+    assert reading.load(training.Adapter, path) == training.Adapter(origins.Source("models/start"))
     assert reading.load(sections.Summarize, path) == sections.Summarize(4, 8, 0.1, 30, 64, 60, 10)
     assert reading.load(sections.Rivals, path) == sections.Rivals(50, 16, [0.5, 1.25], "data/words.txt")
     assert reading.load(sections.Compute, path) == sections.Compute("cpu", 1, 1)
@@ -35,7 +35,7 @@ def test_reward_and_judge_share_one_class(path: Path) -> None:
 
 
 def test_numbers_in_any_yaml_notation_are_floats(path: Path) -> None:
-    ppo = reading.load(sections.Ppo, path)
+    ppo = reading.load(training.Ppo, path)
     assert (ppo.learning_rate, ppo.value_learning_rate) == (0.0000141, 0.000003)
     assert (ppo.gamma, type(ppo.gamma)) == (1.0, float)
 

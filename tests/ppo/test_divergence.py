@@ -16,7 +16,7 @@ from detox.errors import InputError
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
 from detox.model.prompts import Prompt
-from detox.params import sections
+from detox.params import training
 from detox.parsing import read_jsonl
 from detox.ppo import trainer
 from detox.ppo.divergence import Diverged
@@ -42,7 +42,7 @@ def diverges(policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerB
     with pytest.raises(Diverged) as stop:
         next(
             trainer.train(
-                Models(policy, reward, Prompt(tokenizer, 30)), DIALOGUES, RISKY, sections.Ppo(**(PPO | changes)), 0
+                Models(policy, reward, Prompt(tokenizer, 30)), DIALOGUES, RISKY, training.Ppo(**(PPO | changes)), 0
             )
         )
     for weight, was in zip(policy.parameters(), before, strict=True):

@@ -11,7 +11,7 @@ from detox.model.classifier import Classifier
 from detox.model.policy import Policy
 from detox.model.prompts import Prompt
 from detox.model.sampling import seed_of
-from detox.params import sections
+from detox.params import training
 from detox.ppo import losses
 from detox.ppo.rollouts import Models, Rollout, collect, score
 
@@ -38,7 +38,7 @@ def rolled(
     decode_batch_size: int = 48,
 ) -> Rollout:
     sizes = {"batch_size": 48, "mini_batch_size": 48, "micro_batch_size": micro_batch_size}
-    p = sections.Ppo(**(PPO | sizes | {"decode_batch_size": decode_batch_size, "score_clip": score_clip}))
+    p = training.Ppo(**(PPO | sizes | {"decode_batch_size": decode_batch_size, "score_clip": score_clip}))
     return collect(Models(policy, reward, Prompt(tokenizer, 30)), dialogues, [True] * len(dialogues), seeds, p)
 
 

@@ -16,7 +16,7 @@ from detox.model.classifier import Classifier
 from detox.model.policy import Policy
 from detox.model.prompts import Prompt
 from detox.model.sampling import seed_of
-from detox.params import sections
+from detox.params import training
 from detox.ppo import stats, trainer
 from detox.ppo.rollouts import Models, Rollout, collect
 from detox.ppo.stats import StepStats, UpdateStats
@@ -25,12 +25,12 @@ from detox.ppo.trainer import Targets, batches, loss_sum, update
 pytest_plugins = ["models"]
 
 
-def settings(**changes: float) -> sections.Ppo:
-    return sections.Ppo(**(PPO | changes))
+def settings(**changes: float) -> training.Ppo:
+    return training.Ppo(**(PPO | changes))
 
 
 def trained(
-    policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase, p: sections.Ppo, seed: int = 0
+    policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase, p: training.Ppo, seed: int = 0
 ) -> list[StepStats]:
     return list(trainer.train(Models(policy, reward, Prompt(tokenizer, 30)), DIALOGUES, RISKY, p, seed))
 
@@ -43,7 +43,7 @@ def rolled(
     seeds: Sequence[int],
 ) -> Rollout:
     sizes = {"mini_batch_size": 8, "micro_batch_size": 8, "decode_batch_size": 8}
-    p = sections.Ppo(**(PPO | sizes))
+    p = training.Ppo(**(PPO | sizes))
     return collect(Models(policy, reward, Prompt(tokenizer, 30)), dialogues, [True] * len(dialogues), seeds, p)
 
 
@@ -196,7 +196,7 @@ def test_policy_and_value_head_have_learning_rates_of_their_own(
     assert change(policy, before, ".v_head.").abs().max().item() == pytest.approx(0.02, rel=1e-3)
 
 
-def first_rollout(policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase, p: sections.Ppo) -> Rollout:
+def first_rollout(policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase, p: training.Ppo) -> Rollout:
     """The episodes of step 1 under seed 0."""
     batch = next(batches(RISKY, p.batch_size, None, seed=0))
     seeds = [seed_of(0, trainer.EPISODES, 1, episode) for episode in range(p.batch_size)]

@@ -13,7 +13,7 @@ from forks import forked, without_privileges
 from tiny import PPO
 
 from detox.errors import InputError
-from detox.params import sections
+from detox.params import training
 from detox.runtime import checkpoints, fingerprints
 from detox.runtime.checkpoints import State
 
@@ -165,7 +165,7 @@ def inputs(tmp_path: Path) -> list[Path]:
 
 
 def test_the_same_parameters_and_inputs_have_the_same_fingerprint_and_changed_ones_another(inputs: list[Path]) -> None:
-    p = sections.Ppo(**PPO)
+    p = training.Ppo(**PPO)
     prints = [fingerprints.fingerprint([1, p], inputs)]
     assert fingerprints.fingerprint([1, replace(p)], inputs) == prints[0]
     prints.append(fingerprints.fingerprint([2, p], inputs))

@@ -16,7 +16,7 @@ from detox.model.classifier import Classifier
 from detox.model.policy import Evaluation, Policy
 from detox.model.prompts import Prompt
 from detox.model.sampling import Sample
-from detox.params import sections
+from detox.params import training
 from detox.ppo import trainer
 from detox.ppo.rollouts import Models
 from detox.ppo.state import TrainState
@@ -46,10 +46,10 @@ class Small(Policy):
 def trained(
     policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase, **changes: float
 ) -> tuple[list[StepStats], TrainState]:
-    p = sections.Ppo(**(PPO | {"batch_size": 8, "mini_batch_size": 8, "micro_batch_size": 8} | changes))
+    p = training.Ppo(**(PPO | {"batch_size": 8, "mini_batch_size": 8, "micro_batch_size": 8} | changes))
     state = TrainState(policy, p)
 
-    def train(p: sections.Ppo) -> Iterator[StepStats]:
+    def train(p: training.Ppo) -> Iterator[StepStats]:
         return trainer.train(Models(policy, reward, Prompt(tokenizer, 30)), DIALOGUES, RISKY, p, 0, state)
 
     return list(memory.sparing(train, p, state)), state
@@ -108,10 +108,10 @@ def test_a_rollout_that_does_not_fit_is_written_in_parts_though_it_is_read_a_pro
 
 
 def test_another_error_is_not_taken_for_a_lack_of_memory(base: Path, adapter: Path) -> None:
-    def fail(p: sections.Ppo) -> Iterator[StepStats]:
+    def fail(p: training.Ppo) -> Iterator[StepStats]:
         raise RuntimeError("shapes do not match")
 
-    p = sections.Ppo(**PPO)
+    p = training.Ppo(**PPO)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         next(memory.sparing(fail, p, TrainState(Policy(base, adapter), p)))
 

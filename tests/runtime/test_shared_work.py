@@ -16,7 +16,7 @@ from detox.generation import summaries
 from detox.model.classifier import Classifier
 from detox.model.policy import Evaluation, Policy
 from detox.model.prompts import Prompt
-from detox.params import sections
+from detox.params import training
 from detox.ppo import divergence, trainer
 from detox.ppo.rollouts import Models
 from detox.ppo.state import TrainState
@@ -38,11 +38,11 @@ class Project:
 
     def trained(self, kind: type[Policy] = Policy, stop_after: int = 5, **changes: float) -> dict[str, Any]:
         """Rows and weights of a run that goes on from its state, if it has left one; it may stop before its end."""
-        p = sections.Ppo(**(PPO | SIZES | changes))
+        p = training.Ppo(**(PPO | SIZES | changes))
         policy = kind(self.base, self.adapter)
         state = TrainState(policy, p)
 
-        def train(p: sections.Ppo) -> Iterator[StepStats]:
+        def train(p: training.Ppo) -> Iterator[StepStats]:
             return trainer.train(Models(policy, self.reward, Prompt(self.tokenizer, 30)), DIALOGUES, RISKY, p, 0, state)
 
         try:

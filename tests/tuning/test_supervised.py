@@ -22,7 +22,7 @@ from transformers import T5ForConditionalGeneration
 from detox.corpus.dialogues import Dialogue
 from detox.model import adapters, prompts
 from detox.model.policy import Policy
-from detox.params.sections import Tuning
+from detox.params.training import Tuning
 from detox.runtime.devices import CPU
 from detox.tuning import supervised
 
