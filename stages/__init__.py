@@ -72,9 +72,7 @@ def _run(main: Main, start: Callable[[str, Main], None]) -> None:
 
     def told() -> None:
         main()
-        print(
-            made(stage, time.monotonic() - begun)
-        )  # heard from the first rank alone, which wrote
+        print(made(stage, time.monotonic() - begun))  # heard from the first rank alone, which wrote
 
     with said_in_lines():
         git.check_kept(Path())

@@ -18,7 +18,7 @@ def main() -> None:
     from detox.corpus import dialogues, risk
     from detox.model.classifier import Classifier
     from detox.params import reading, sections, training
-    from detox.runtime import fingerprints, devices, ranks
+    from detox.runtime import devices, fingerprints, ranks
 
     p, judged = reading.load(training.Rank), reading.load(sections.Classifier, section="reward")
     fingerprints.check_alike([p, judged], [TRAIN])
