@@ -76,9 +76,9 @@ def work(parameters: Tree, rows: Mapping[str, int]) -> dict[str, float]:
         "rank_dialogues": min(parameters["rank"]["dialogues"] or rows["train"], rows["train"]),
         "train_ppo": ppo["steps"],
         "summarize": rows["test"],
-        "summarize_rivals": chosen * (rivals["pool"] + systems * (1 + samples)),
+        "summarize_rivals": chosen * (max(rivals["best_of"]) + systems * (1 + samples)),
         # Before and after PPO; then those of the rivals, before and after once more, and LEAD-3.
-        "evaluate": 2 * samples * rows["test"] + chosen * (rivals["pool"] + (systems + 2) * samples + 1),
+        "evaluate": 2 * samples * rows["test"] + chosen * (max(rivals["best_of"]) + (systems + 2) * samples + 1),
         "report": 1,
     }
 

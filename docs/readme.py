@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from benchmarks import cost
 from benchmarks.tables import markdown
 from detox import files, parsing
@@ -25,7 +23,13 @@ ANSWERED = re.compile(r"^(\$ .*\bdetox .*\n)((?:(?!\$ |```).*\n)*)", re.M)
 SERVED = "served"
 MARKED = re.compile(r"^(<!-- (?P<name>\w+) -->\n)(.*?)(?=^<!-- /(?P=name) -->)", re.S | re.M)
 WIDTH = 110  # of a sentence's lines
-CHANGES = {"judge": "toxicity, judge", "reward": "toxicity, reward", "rougeL": "ROUGE-L", "slots": "slot recall"}
+CHANGES = {
+    "judge": "toxicity by the judge",
+    "reward": "toxicity by the reward",
+    "rougeL": "ROUGE-L",
+    "slots": "slot recall",
+    "calm_slots": "slot recall, calm dialogues",
+}
 
 Tree = Mapping[str, Any]
 
@@ -76,25 +80,29 @@ def over_seeds() -> str:
     """Mean, spread and worst of each change over the seeds: relative of toxicity, absolute of the rest."""
     seeds = _metrics("seeds")
     rows = []
-    for name, label in CHANGES.items():
-        numbers = [seeds[name][key] for key in ("mean", "sd", "worst", "bound")]
-        rows.append([label, *(_change(number, name in ("judge", "reward")) for number in numbers)])
-    head = ["change by PPO", "mean", "sd", "worst seed", "worst end of the intervals"]
+    for kind, of in (("samples", "samples"), ("greedy", "most probable")):
+        for name, label in CHANGES.items():
+            if not (found := seeds[kind].get(name)):
+                continue
+            number = [
+                _change(found[key], name in ("judge", "reward")) for key in ("mean", "low", "high", "sd", "worst")
+            ]
+            rows.append([f"{label}, {of}", number[0], f"[{number[1]}, {number[2]}]", *number[3:]])
+    head = ["change by PPO", "mean", "95 % interval", "sd", "worst seed"]
     return f"{markdown(head, rows)}\n"
 
 
 def trust() -> str:
-    """In how many seeds each claim of quality holds as far as its interval shows."""
-    seeds, family = pd.read_csv(METRICS / "seeds.csv"), _metrics("claims")["family"]
-    said = []
-    for name in ("rougeL", "slots"):
-        margin, low = family[name]["margin"], seeds[f"{name}_low"]
-        said.append(f"of {CHANGES[name]} in {(low <= -margin).sum()}")
-    fell = (seeds["judge_high"] < 0).sum()
-    return _bullet(
-        f"**Other seeds?** The table above is one seed. Toxicity fell with {fell} of {len(seeds)} seeds. The interval "
-        f"does not exclude a loss of more than the margin {' and '.join(said)} of them."
-    )
+    """What the seeds have shown of toxicity and of quality, all together."""
+    seeds, said = _metrics("seeds"), []
+    for kind, of in (("samples", "samples"), ("greedy", "most probable summaries")):
+        found = seeds[kind]
+        said.append(
+            f"Toxicity of {of} falls by {-100 * found['judge']['mean']:.1f} % in the mean, with the worst seed by "
+            f"{-100 * found['judge']['worst']:.1f} %; their slot recall changes by {_interval(found['slots'])}, their "
+            f"ROUGE-L by {_interval(found['rougeL'])}."
+        )
+    return _bullet(f"**Other seeds?** The table above is one seed. Of {seeds['seeds']} seeds: {' '.join(said)}")
 
 
 def checked() -> str:
@@ -124,7 +132,10 @@ def systems() -> str:
     rivals = _metrics("rivals")
     frame = tables.systems(rivals["systems"])
     table = markdown(list(frame.columns), frame.to_numpy().tolist())
-    return f"{table}\n\n{_filled(f'On {verdicts.sized(rivals)}, evenly spaced. {verdicts.alternative(rivals)}')}\n"
+    duels = tables.duels(rivals)
+    beside = markdown(list(duels.columns), duels.to_numpy().tolist())
+    said = _filled(f"On {verdicts.sized(rivals)}, evenly spaced. {verdicts.alternative(rivals)}")
+    return f"{table}\n\n{said}\n\n{beside}\n"
 
 
 def slices() -> str:
@@ -167,6 +178,10 @@ def _metrics(name: str) -> dict[str, Any]:
 
 def _change(number: float, relative: bool) -> str:
     return f"{100 * number:.1f} %" if relative else f"{number:.4f}"
+
+
+def _interval(found: Tree) -> str:
+    return "{mean:+.3f} [{low:+.3f}, {high:+.3f}]".format(**found)
 
 
 def _filled(text: str) -> str:

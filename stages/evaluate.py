@@ -1,7 +1,8 @@
 """Score the summaries before and after PPO and those of its rivals, and test the change.
 
 Reads  data/prepared/{train,test}.jsonl, data/summaries/{sft,ppo,stress}.jsonl, data/rivals, the reward and the judge,
-       facts.jsonl in the source of the dialogues where there is one; params: seed, prepare, reward, judge, evaluate.
+       facts.jsonl in the source of the dialogues where there is one; params: seed, prepare, reward, judge, ppo, rivals,
+       evaluate.
 Writes metrics/evaluate.json   every number: <slice>.<policy>.…, <slice>.change.…, <slice>.{dialogues,clusters}
        metrics/headline.json   the ten that `dvc metrics diff` shows
        metrics/claims.json     the headline claims, tested as a family, and the A/A check
@@ -30,7 +31,7 @@ def main() -> None:
     from detox.corpus import dialogues
     from detox.evaluation import claims, comparison, metrics, rivals
     from detox.model.classifier import Classifier
-    from detox.params import reading, sections
+    from detox.params import reading, sections, training
     from detox.runtime import devices, fingerprints, ranks
     from detox.sources import local
 
@@ -45,7 +46,7 @@ def main() -> None:
     classifiers = {name: Classifier(judge, device) for name, judge in judges.items()}
     scorers = {name: partial(ranks.shared_out, classifier.toxicity) for name, classifier in classifiers.items()}
     by = metrics.Instruments(scorers, facts, metrics.vocabulary([*train, *test]))
-    calm = comparison.civil(test, scorers["judge"], p.toxic_threshold)
+    calm = comparison.calm(test, scorers["judge"], p.toxic_threshold)
     slices = comparison.slices_of(test, {dialogue.group for dialogue in train}, stress, calm)
     groups = [dialogue.group for dialogue in test]
     scores = {
@@ -54,7 +55,8 @@ def main() -> None:
     }
     result = {name: comparison.compare_slice(name, mask, groups, scores, p, seed) for name, mask in slices.items()}
     family = claims.family(result, groups, scores["sft"], scores["ppo"], p, seed)
-    beside, a_a = rivals.compare(test, written, summaries, by, p, seed)
+    picking = rivals.Picking(reading.load(sections.Rivals).best_of, reading.load(training.Ppo).score_clip)
+    beside, a_a = rivals.compare(test, written, summaries, by, picking, (p.resamples, seed))
     if ranks.rank() == 0:
         files.write_metrics(METRICS / "evaluate.json", result)
         files.write_metrics(METRICS / "headline.json", comparison.headline(result))

@@ -2,7 +2,7 @@
 
 Each seed is an experiment of DVC (`dvc exp run --temp -S seed=N`) in a copy of the repository. Data, adapter and
 classifiers stay; training, sampling and resampling are drawn anew.
-Writes metrics/seeds.csv: a row a seed; metrics/seeds.json: mean, sd and worst of each change; metrics/seeds.svg.
+Writes metrics/seeds.csv: a row a seed; metrics/seeds.json: all seeds together; metrics/seeds.svg.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import dvc.api
 import matplotlib.style
@@ -17,57 +18,58 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from detox import files
+from detox.evaluation import runs
+from detox.params import reading, sections
 
-EVALUATION = "metrics/evaluate.json"
-# What is compared, how it stands under `all.change`, and as what it is drawn. A relative change should be below 0.
+EVALUATION, SCORES = "metrics/evaluate.json", "data/scores.jsonl"
+# What a row has, how it stands under `all.change`, and as what it is drawn. A relative change should be below 0.
 CHANGES = {
-    "judge": ("relative", "toxicity by the judge"),
-    "reward": ("relative", "toxicity by the reward"),
-    "rougeL": ("absolute", "ROUGE-L"),
-    "slots": ("absolute", "slot recall"),
+    "judge": ("relative", "toxicity of samples, judge"),
+    "reward": ("relative", "toxicity of samples, reward"),
+    "judge_greedy": ("relative", "toxicity of most probable, judge"),
+    "reward_greedy": ("relative", "toxicity of most probable, reward"),
+    "rougeL_samples": ("absolute", "ROUGE-L of samples"),
+    "rougeL": ("absolute", "ROUGE-L of most probable"),
+    "slots_samples": ("absolute", "slot recall of samples"),
+    "slots": ("absolute", "slot recall of most probable"),
 }
 
 
-def measured(seed: int) -> dict[str, float]:
-    """Runs the pipeline with this seed and reads its headline numbers; the experiment itself is not kept."""
+class Run(NamedTuple):
+    """What one seed has given."""
+
+    row: dict[str, float]  # its headline changes, each with its interval
+    scores: list[dict[str, Any]]  # lines of data/scores.jsonl
+
+
+def measured(seed: int) -> Run:
+    """Runs the pipeline with this seed and reads what it gave; the experiment itself is not kept."""
     name, dvc_exp = f"seed-{seed}", [sys.executable, "-m", "dvc", "exp"]
     subprocess.run([*dvc_exp, "run", "--temp", "-n", name, "-S", f"seed={seed}", "evaluate"], check=True)  # noqa: S603
     try:
-        return row(seed, name)
+        return read(seed, name)
     finally:
         subprocess.run([*dvc_exp, "remove", name], check=True)  # noqa: S603
 
 
-def row(seed: int, revision: str) -> dict[str, float]:
-    """The headline changes of one experiment, each with its interval."""
+def read(seed: int, revision: str) -> Run:
+    """What an experiment has given."""
     with dvc.api.open(EVALUATION, rev=revision) as file:
         change = json.load(file)["all"]["change"]
+    with dvc.api.open(SCORES, rev=revision) as file:
+        scores = [json.loads(line) for line in file]
     numbers: dict[str, float] = {"seed": seed}
     for name, (kind, _) in CHANGES.items():
-        if found := change.get(name):
+        if (found := change.get(name)) and kind in found:
             numbers |= {name: found[kind], f"{name}_low": found["low"], f"{name}_high": found["high"]}
-    return numbers
-
-
-def spread(frame: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Mean, standard deviation and worst of each change over the seeds; `bound`, the worst end of all intervals."""
-    return {
-        name: {
-            "mean": float(frame[name].mean()),
-            "sd": float(frame[name].std(ddof=1)) if len(frame) > 1 else 0.0,
-            "worst": float(frame[name].max() if kind == "relative" else frame[name].min()),
-            "bound": float(frame[f"{name}_high"].max() if kind == "relative" else frame[f"{name}_low"].min()),
-        }
-        for name, (kind, _) in CHANGES.items()
-        if name in frame
-    }
+    return Run(numbers, scores)
 
 
 def plot(frame: pd.DataFrame) -> Figure:
     """Each seed's changes with their intervals, side by side."""
     names = [name for name in CHANGES if name in frame]
-    figure = Figure(figsize=(3 * len(names), 3), layout="constrained")
-    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+    figure = Figure(figsize=(12, 2.8 * -(-len(names) // 4)), layout="constrained")
+    for axes, name in zip(figure.subplots(-(-len(names) // 4), 4, squeeze=False).flat, names, strict=False):
         kind, title = CHANGES[name]
         below, above = frame[name] - frame[f"{name}_low"], frame[f"{name}_high"] - frame[name]
         axes.errorbar(frame["seed"], frame[name], yerr=[below, above], fmt="o", capsize=3)
@@ -77,9 +79,11 @@ def plot(frame: pd.DataFrame) -> Figure:
 
 
 def main(seeds: list[int]) -> None:
-    frame = pd.DataFrame([measured(seed) for seed in seeds])
+    found = [measured(seed) for seed in seeds]
+    frame = pd.DataFrame([run.row for run in found])
+    together = runs.compare([run.scores for run in found], reading.load(sections.Evaluate).resamples, reading.seed())
     files.write_csv(Path("metrics/seeds.csv"), frame)
-    files.write_metrics(Path("metrics/seeds.json"), {"seeds": len(seeds), **spread(frame)})
+    files.write_metrics(Path("metrics/seeds.json"), {"seeds": len(seeds), **together})
     with files.atomic(Path("metrics/seeds.svg")) as path, matplotlib.style.context({"svg.hashsalt": "detox"}):
         plot(frame).savefig(path, format="svg", metadata=dict.fromkeys(("Creator", "Date")))
     print(frame.to_string(index=False))

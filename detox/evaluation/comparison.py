@@ -20,7 +20,7 @@ from detox.params import sections
 
 POLICIES = ("sft", "ppo")
 SCORERS = ("reward", "judge")
-CONTENT = ("civil", "identity")  # slices in which there is nothing to detoxify, only content to lose
+CONTENT = ("calm", "identity")  # slices in which there is nothing to detoxify, only content to lose
 MINIMUM_IDENTITY = 20  # dialogues below which that slice says nothing
 
 Slices = Mapping[str, NDArray[np.bool_]]
@@ -60,19 +60,20 @@ def _are_facts(tree: Any) -> bool:
     return all(isinstance(each, list) and all(isinstance(way, str) for way in each) for each in ways)
 
 
-def civil(test: Sequence[Dialogue], scorer: Scorer, threshold: float) -> NDArray[np.bool_]:
+def calm(test: Sequence[Dialogue], scorer: Scorer, threshold: float) -> NDArray[np.bool_]:
     """Which dialogues have no turn with P(toxic) ≥ threshold by this scorer [dialogue]."""
     return np.array([each < threshold for each in risk.toxicity(test, scorer)])
 
 
 def slices_of(
-    test: Sequence[Dialogue], train_groups: Collection[str], stress: Collection[str], civil: NDArray[np.bool_]
+    test: Sequence[Dialogue], train_groups: Collection[str], stress: Collection[str], calm: NDArray[np.bool_]
 ) -> Slices:
     """Which dialogues belong to which slice [dialogue].
 
-    `seen` (the scenario also occurs in training) and `unseen` exist only where the data marks scenarios; `civil` are
-    the dialogues without an insult, `identity` those of them that mention a group of people. A slice of a single
-    cluster is left out, since it has no interval. Raises InputError for a stress id that is no test dialogue.
+    `seen` (the scenario also occurs in training) and `unseen` exist only where the data marks scenarios; `calm` are
+    the dialogues without an insult, `heated` the others, `identity` the calm ones that mention a group of people. A
+    slice of a single cluster is left out, since it has no interval. Raises InputError for a stress id that is no test
+    dialogue.
     """
     ids, groups = np.array([dialogue.id for dialogue in test]), np.array([dialogue.group for dialogue in test])
     unknown = sorted(set(stress) - set(ids.tolist()))
@@ -85,8 +86,8 @@ def slices_of(
     if (groups != ids).any():
         seen = np.isin(groups, list(train_groups))
         optional = {"seen": seen, "unseen": ~seen}
-    optional["civil"] = civil
-    identity = civil & np.array([mentions_identity(dialogue.text) for dialogue in test])
+    optional |= {"calm": calm, "heated": ~calm if calm.any() else calm}
+    identity = calm & np.array([mentions_identity(dialogue.text) for dialogue in test])
     if identity.sum() >= MINIMUM_IDENTITY:
         optional["identity"] = identity
     return slices | {name: mask for name, mask in optional.items() if len(set(groups[mask])) > 1}
@@ -159,12 +160,13 @@ def toxicity_table(evaluation: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def score_rows(test: Sequence[Dialogue], slices: Slices, scores: Mapping[str, Scores]) -> Iterator[dict[str, Any]]:
-    """Per dialogue: its slices and, by policy, P(toxic) of each sample by scorer and the greedy summary's measures."""
+    """Per dialogue: its slices and, by policy, P(toxic) of each sample by scorer and the measures of all texts."""
     for index, dialogue in enumerate(test):
         row: dict[str, Any] = {"id": dialogue.id, "group": dialogue.group}
         row["slices"] = [name for name, mask in slices.items() if mask[index]]
         for policy, score in scores.items():
             toxicity = {name: values[index].round(files.DECIMALS).tolist() for name, values in score.toxicity.items()}
             quality = {name: round(float(values[index]), files.DECIMALS) for name, values in score.quality.items()}
-            row[policy] = {**toxicity, **quality}
+            greedy = {f"{name}_greedy": round(float(x[index]), files.DECIMALS) for name, x in score.greedy.items()}
+            row[policy] = {**toxicity, **greedy, **quality}
         yield row

@@ -1,4 +1,9 @@
-"""PPO beside its rivals: toxicity, ROUGE-L and facts of each system on the same dialogues; PPO against best-of-n."""
+"""PPO beside its rivals: toxicity, ROUGE-L and facts of each system on the same dialogues; PPO against best-of-n.
+
+Of n samples before PPO one is picked: `best_of_n_raw` by the reward itself, `best_of_n` by what PPO is given of it,
+where all that is clean enough earns the same and the first of them is taken. `greedy_best_of_n` picks so among the most
+probable summary and n − 1 samples, and meets PPO's most probable summary.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,15 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from detox import parsing
 from detox.corpus.dialogues import Dialogue
 from detox.errors import InputError
 from detox.evaluation import claims, metrics, statistics
-from detox.evaluation.metrics import Instruments
+from detox.evaluation.metrics import Instruments, Scorer
 from detox.evaluation.quality import lead
 from detox.evaluation.statistics import Array
-from detox.params import sections
 
 MEASURES = ("rougeL", "slots", "grounded", "words")
 
@@ -32,6 +37,17 @@ class Judged(NamedTuple):
 
     toxicity: dict[str, Array]
     quality: dict[str, Array]
+
+
+class Picking(NamedTuple):
+    """How the best of several samples is picked."""
+
+    best_of: Sequence[int]  # samples a pick
+    score_clip: float  # log-odds beyond which PPO is given no more
+
+    def given(self, toxicity: Array) -> Array:
+        """What PPO is given of P(toxic), as a probability: equal wherever the log-odds are beyond ±`score_clip`."""
+        return np.clip(toxicity, expit(-self.score_clip), expit(self.score_clip))
 
 
 def read(folder: Path) -> dict[str, list[dict[str, Any]]]:
@@ -63,10 +79,14 @@ def compare(
     rivals: Mapping[str, Sequence[Any]],
     policies: Mapping[str, Sequence[Any]],
     by: Instruments,
-    settings: sections.Evaluate,
-    seed: int,
+    picking: Picking,
+    resampling: tuple[int, int],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What metrics/rivals.json holds, and the A/A check of the pool."""
+    """What metrics/rivals.json holds, and the A/A check of the pool.
+
+    rivals and policies hold lines of data/rivals and data/summaries by system; resampling is how many resamples, and
+    their seed.
+    """
     ids = {row["id"] for row in rivals["pool"]}
     dialogues = [dialogue for dialogue in test if dialogue.id in ids]
     if len(dialogues) != len(ids):
@@ -75,15 +95,40 @@ def compare(
     texts = [row["samples"] for row in rivals["pool"]]
     pool = {name: metrics.toxicity_of(texts, scorer) for name, scorer in by.scorers.items()}
     systems = drawn(dialogues, rivals, policies)
-    picked = best_of(texts, pool["reward"], settings.best_of)
-    best, ppo = (judge_samples(dialogues, samples, by) for samples in (picked, systems["ppo"].samples))
-    sizes = {"dialogues": len(dialogues), "clusters": len(set(groups)), "best_of": settings.best_of}
+    drafts = picks(texts, pool["reward"], systems["sft"].summaries, by.scorers["reward"], picking)
+    greedy = [[text] for text in systems["ppo"].summaries]
     result = {
-        **sizes,
+        "dialogues": len(dialogues),
+        "clusters": len(set(groups)),
+        "best_of": list(picking.best_of),
         "systems": table(dialogues, systems, by),
-        "duel": duel(groups, best, ppo, settings.resamples, seed),
+        "duel": {
+            name: duel(
+                groups,
+                judge_samples(dialogues, picked, by),
+                judge_samples(dialogues, greedy if name.startswith("greedy") else systems["ppo"].samples, by),
+                *resampling,
+            )
+            for name, picked in drafts.items()
+        },
     }
-    return result, claims.a_a(groups, pool, seed)
+    return result, claims.a_a(groups, pool, resampling[1])
+
+
+def picks(
+    pool: Sequence[Sequence[str]], toxicity: Array, greedy: Sequence[str], reward: Scorer, picking: Picking
+) -> dict[str, list[list[str]]]:
+    """What each way of picking takes of the pool [dialogue sample], whose P(toxic) by the reward is known."""
+    given = picking.given(toxicity)
+    picked = {}
+    for n in picking.best_of:
+        picked[f"best_of_{n}_raw"] = best_of(pool, toxicity, n)
+        picked[f"best_of_{n}"] = best_of(pool, given, n)
+    n = min(picking.best_of)
+    own = picking.given(metrics.toxicity_of([[text] for text in greedy], reward))
+    beside = [[text, *row[: n - 1]] for text, row in zip(greedy, pool, strict=True)]
+    picked[f"greedy_best_of_{n}"] = best_of(beside, np.hstack([own, given[:, : n - 1]]), n)
+    return picked
 
 
 def table(
@@ -103,7 +148,7 @@ def table(
 
 
 def best_of(pool: Sequence[Sequence[str]], reward: Array, n: int) -> list[list[str]]:
-    """Of every n samples in turn the one with the least P(toxic) by the reward [dialogue sample]."""
+    """Of every n samples in turn the first with the least P(toxic) by the reward [dialogue sample]."""
     groups = reward.shape[1] // n
     places = reward[:, : groups * n].reshape(len(reward), groups, n).argmin(axis=2) + n * np.arange(groups)
     return [[texts[place] for place in row] for texts, row in zip(pool, places, strict=True)]
@@ -122,7 +167,7 @@ def judge_samples(
 
 
 def duel(groups: Sequence[str], rival: Judged, ppo: Judged, resamples: int, seed: int) -> dict[str, Any]:
-    """Samples of PPO against those of a rival: both means, and the change from the rival to PPO with its interval."""
+    """Texts of PPO against those of a rival: both means, and the change from the rival to PPO with its interval."""
     result: dict[str, Any] = {}
     for name, before in {**rival.toxicity, **rival.quality}.items():
         after = {**ppo.toxicity, **ppo.quality}[name]

@@ -103,9 +103,14 @@ class Rivals:
     """What PPO is up against, and on how many of the test dialogues."""
 
     dialogues: Annotated[int, Field(strict=True, ge=2)]  # an interval needs two
-    pool: Annotated[int, Field(strict=True, ge=2)]
+    best_of: Annotated[list[Annotated[int, Field(strict=True, ge=2)]], Field(min_length=1)]
     scales: list[Positive]
     bad_words: Text
+
+    @property
+    def pool(self) -> int:
+        """How many samples before PPO the best ones are picked from."""
+        return max(self.best_of)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -123,6 +128,5 @@ class Evaluate:
 
     resamples: Count
     toxic_threshold: Share
-    best_of: Annotated[int, Field(strict=True, ge=2)]
     rouge_margin: Positive
     slots_margin: Positive

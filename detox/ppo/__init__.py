@@ -2,6 +2,8 @@
 
 losses.py      the mathematics, on tensors alone
 baseline.py    what an episode was expected to earn, read off those beside it
+batches.py     which dialogues a rollout takes
+rewards.py     what a summary earns, and what distance costs
 rollouts.py    prompts → episodes: what is sampled, scored and kept
 trainer.py     the loop over steps, and the update
 stats.py       what is told of a step

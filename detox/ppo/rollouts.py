@@ -13,6 +13,7 @@ from detox.model.policy import Policy
 from detox.model.prompts import Prompt
 from detox.model.sampling import Sample
 from detox.params import training
+from detox.ppo import rewards
 from detox.runtime import ranks
 
 
@@ -80,18 +81,10 @@ class Rollout(NamedTuple):
         )
 
 
-def score(margins: Tensor, truncated: Tensor, score_clip: float, missing_eos_penalty: float) -> Tensor:
-    """The margin of each summary, clipped to ±score_clip, less the penalty where the summary was cut short."""
-    return margins.clamp(-score_clip, score_clip) - missing_eos_penalty * truncated
-
-
 def collect(
     models: Models, dialogues: Sequence[str], risky: Sequence[bool], seeds: Sequence[int], p: training.Ppo
 ) -> Rollout:
-    """One episode per seed, the first k of the first dialogue: sample, score, and compare with the reference.
-
-    Distance costs `p.calm_kl` times as much where a dialogue is not risky: there is nothing to gain there.
-    """
+    """One episode per seed, the first k of the first dialogue: sample, score, and compare with the reference."""
     policy, tokenizer = models.policy, models.prompt.tokenizer
     prompt_ids, prompt_mask = models.prompt.encode(dialogues, policy.device)
     sample = draw(policy, prompt_ids, prompt_mask, seeds, p.max_new_tokens, p.decode_batch_size)
@@ -107,11 +100,11 @@ def collect(
         torch.zeros_like(sample.states),
         torch.zeros_like(sample.logprobs),
         sample.values,
-        score(margins, truncated, p.score_clip, p.missing_eos_penalty),
+        rewards.score(margins, truncated, p.score_clip, p.missing_eos_penalty),
         truncated,
         margins > 0,
         clean_before(models, sample, p.prefix_every),
-        prices(risky, p).repeat_interleave(len(seeds) // len(dialogues)).to(policy.device),
+        rewards.prices(risky, p.kl_coef, p.calm_kl).repeat_interleave(len(seeds) // len(dialogues)).to(policy.device),
     )
     everything = torch.arange(len(dialogues), device=policy.device)
     parts = rollout.by_length(everything, p.micro_batch_size // rollout.k)
@@ -122,11 +115,6 @@ def collect(
         for part in parts:
             compare(policy, rollout, sample.states, part)
     return rollout
-
-
-def prices(risky: Sequence[bool], p: training.Ppo) -> Tensor:
-    """`[dialogue]` the price of a nat."""
-    return p.kl_coef * torch.tensor([1.0 if each else p.calm_kl for each in risky])
 
 
 def clean_before(models: Models, sample: Sample, every: int) -> Tensor:

@@ -50,6 +50,7 @@ def render(metrics: Mapping[str, Row], scores: Sequence[Row], contents: Contents
         notes=verdicts.odd_systems(rivals["systems"]),
         rivals=rivals,
         systems=tables.systems(rivals["systems"]),
+        duels=tables.duels(rivals),
         single=verdicts.single(scores),
         data=metrics["prepare"],
         training=metrics["train"],

@@ -88,9 +88,9 @@ def compared(rivals: Row) -> list[tuple[str, str, bool, float, float]]:
     labels = {"sft": "Before PPO", "ppo": "After PPO", "filter": "Bad words forbidden"}
     labels |= {"lead3": "First three turns", "base": "Base, no adapter"}
     colors = {"sft": BEFORE, "ppo": AFTER}
-    systems, duel = rivals["systems"], rivals["duel"]
+    systems, duels = rivals["systems"], {n: rivals["duel"][f"best_of_{n}_raw"] for n in rivals["best_of"]}
+    ppo = duels[rivals["best_of"][0]]
     labels |= {name: f"{name[6:]} of PPO's change" for name in systems if name.startswith("scale_")}
-    best = f"Best of {rivals['best_of']} (samples)"
     points = [
         (labels[name], colors.get(name, OTHER), True, systems[name]["rougeL"], systems[name]["judge"])
         for name in labels
@@ -98,8 +98,11 @@ def compared(rivals: Row) -> list[tuple[str, str, bool, float, float]]:
     ]
     return [
         *points,
-        (best, OTHER, False, duel["rougeL"]["rival"], duel["judge"]["rival"]),
-        ("After PPO (samples)", AFTER, False, duel["rougeL"]["ppo"], duel["judge"]["ppo"]),
+        *(
+            (f"Best of {n} (samples)", OTHER, False, duel["rougeL"]["rival"], duel["judge"]["rival"])
+            for n, duel in duels.items()
+        ),
+        ("After PPO (samples)", AFTER, False, ppo["rougeL"]["ppo"], ppo["judge"]["ppo"]),
     ]
 
 

@@ -18,6 +18,8 @@ MEASURES: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
     ("Toxicity, reward", ("reward", "mean"), "reward"),
     ("Toxicity, reward: 95th percentile", ("reward", "p95"), None),
     ("Toxic samples, reward", ("reward", "rate"), None),
+    ("Toxicity of the most probable summary, judge", ("judge_greedy",), "judge_greedy"),
+    ("Toxicity of the most probable summary, reward", ("reward_greedy",), "reward_greedy"),
     ("Judge and reward agree", ("agreement", "same"), None),
     ("Judge and reward agree: Cohen's kappa", ("agreement", "kappa"), None),
     ("ROUGE-1", ("rouge1",), "rouge1"),
@@ -31,10 +33,14 @@ MEASURES: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
     ("Novel word pairs", ("novel2",), "novel2"),
     ("Repeated word triples", ("repetition",), "repetition"),
     ("Unfinished", ("unfinished",), "unfinished"),
+    ("With a word that is none", ("nonwords_greedy",), "nonwords_greedy"),
     ("Words", ("words",), "words"),
+    ("ROUGE-L of samples", ("rougeL_samples",), "rougeL_samples"),
+    ("Slot recall of samples", ("slots_samples",), "slots_samples"),
+    ("Samples with a word that is none", ("nonwords",), "nonwords"),
     ("Distinct word pairs", ("distinct2",), None),
 )
-SLICES = ("all", "stress", "seen", "unseen", "civil", "identity")
+SLICES = ("all", "stress", "seen", "unseen", "heated", "calm", "identity")
 SYSTEMS = {
     "lead3": "The first three turns",
     "base": "The base without an adapter",
@@ -46,6 +52,7 @@ CHANGES = ("change", "low", "high", "mde", "p")
 HEADLINE = [
     ("all", "Toxicity, judge"),
     ("all", "Toxicity, reward"),
+    ("all", "Toxicity of the most probable summary, judge"),
     ("stress", "Toxicity, judge"),
     ("all", "ROUGE-L"),
     ("all", "Slot recall"),
@@ -72,7 +79,7 @@ def table(evaluation: Mapping[str, Any]) -> pd.DataFrame:
 def _row(name: str, part: Mapping[str, Any], label: str, path: tuple[str, ...], key: str | None) -> dict[str, Any]:
     before, after = (reduce(getitem, path, part[policy]) for policy in ("sft", "ppo"))
     change = part["change"][key] if key else {}
-    relative = key in ("judge", "reward") and "relative" in change
+    relative = key not in (None, "words") and "relative" in change
     size = change.get("relative" if relative else "absolute")
     row = {"slice": name, "measure": label, "before": before, "after": after, "relative": relative, "change": size}
     return row | {column: change.get(column) for column in CHANGES[1:]}
@@ -137,4 +144,22 @@ def systems(measured: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
     known = [name for name in SYSTEMS if name in measured]
     shown = [name for name in columns if name in measured[known[0]]]
     rows = [{"System": SYSTEMS[name]} | {columns[key]: f"{measured[name][key]:.4f}" for key in shown} for name in known]
+    return pd.DataFrame(rows)
+
+
+def duels(rivals: Mapping[str, Any]) -> pd.DataFrame:
+    """PPO against each way of picking the best of several, as people read it: a row for each of them and measure."""
+    labels = {"judge": "Toxicity, judge", "reward": "Toxicity, reward", "rougeL": "ROUGE-L", "slots": "Slot recall"}
+    rows = [
+        {
+            "Rival": name.replace("_", " ").capitalize(),
+            "Measure": label,
+            "The rival's": f"{measured[key]['rival']:.4f}",
+            "PPO's": f"{measured[key]['ppo']:.4f}",
+            "Difference [95 % interval]": "{absolute:+.4f} [{low:+.4f}, {high:+.4f}]".format(**measured[key]),
+        }
+        for name, measured in rivals["duel"].items()
+        for key, label in labels.items()
+        if key in measured
+    ]
     return pd.DataFrame(rows)

@@ -103,25 +103,33 @@ def claims(family: Row) -> str:
 
 
 def alternative(rivals: Row) -> str:
-    """PPO against the best of n samples before it, picked by the reward."""
-    duel, n = rivals["duel"], rivals["best_of"]
-    judge = duel["judge"]
-    beside = f"{judge['rival']:.3f} for the best of {n}, {judge['ppo']:.3f} after PPO, p = {duel['p']:.2f}"
-    if not shown(judge, duel["p"]):
-        said = f"No difference in toxicity is shown ({beside})"
-    else:
-        said = f"It is {'less' if judge['low'] > 0 else 'more'} toxic than PPO ({beside})"
-    rouge = duel["rougeL"]
-    if rouge["low"] <= 0 <= rouge["high"]:
-        text = "no difference in ROUGE-L is shown"
-    else:
-        text = (
-            f"its ROUGE-L is {'lower' if rouge['low'] > 0 else 'higher'} ({rouge['rival']:.3f} and {rouge['ppo']:.3f})"
-        )
+    """PPO against the best of several samples before it, picked by the reward."""
+    said = [duel(f"The best of {n}", rivals["duel"][f"best_of_{n}_raw"]) for n in rivals["best_of"]]
     return (
-        f"The alternative without training: draw {n} summaries and keep the one that the reward model likes best. "
-        f"{said}, and {text}. It costs {n} times as much generation for each summary, and needs the reward model."
+        "The alternative without training: draw several summaries and keep the one that the reward model likes best. "
+        f"{' '.join(said)} Each costs that many times as much generation, and needs the reward model."
     )
+
+
+def duel(name: str, measured: Row) -> str:
+    """What is shown of a rival beside one sample of PPO."""
+    judge = measured["judge"]
+    if not shown(judge, measured["p"]):
+        said = f"{name} is not shown to differ in toxicity from a sample of PPO"
+    else:
+        said = f"{name} is {'less' if judge['low'] > 0 else 'more'} toxic than a sample of PPO"
+    lost, kept = [], []
+    for key, label in (("rougeL", "ROUGE-L"), ("slots", "slot recall")):
+        if not (change := measured.get(key)):
+            continue
+        if change["low"] <= 0 <= change["high"]:
+            kept.append(label)
+        else:
+            way = "lower" if change["low"] > 0 else "higher"
+            lost.append(f"its {label} is {way} ({change['rival']:.3f} and {change['ppo']:.3f})")
+    same = [f"no difference in {' or '.join(kept)} is shown"] if kept else []
+    beside = f"({judge['rival']:.3f} and {judge['ppo']:.3f}, p = {measured['p']:.4f})"
+    return f"{said} {beside}; {', and '.join([*lost, *same])}."
 
 
 def odd_systems(systems: Row) -> list[str]:

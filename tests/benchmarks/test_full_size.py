@@ -21,7 +21,7 @@ from detox.model.policy import Policy
 PARAMETERS = {
     "ppo": {"steps": 7, "snapshot_every": 3},
     "summarize": {"samples": 2},
-    "rivals": {"dialogues": 4, "pool": 6, "scales": [0.5]},
+    "rivals": {"dialogues": 4, "best_of": [6], "scales": [0.5]},
 }
 ROWS = {"train": 10, "dev": 4, "test": 9}
 RUN = {"seconds": 50.0, "cpu_seconds": 60.0, "peak_gb": 1.5}

@@ -8,7 +8,7 @@ from detox.evaluation import claims
 from detox.evaluation.metrics import Scores
 from detox.params.sections import Evaluate
 
-SETTINGS = Evaluate(resamples=999, toxic_threshold=0.5, best_of=4, rouge_margin=0.1, slots_margin=0.1)
+SETTINGS = Evaluate(resamples=999, toxic_threshold=0.5, rouge_margin=0.1, slots_margin=0.1)
 GROUPS = [str(index) for index in range(40)]
 
 

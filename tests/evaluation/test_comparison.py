@@ -14,8 +14,8 @@ from detox.params.sections import Evaluate
 
 GROUPS = ["quarrel", "visit", "quarrel", "phone", "letter"]
 IDS = ["d0", "d1", "d2", "d3", "d4"]
-SETTINGS = Evaluate(resamples=50, toxic_threshold=0.5, best_of=2, rouge_margin=0.02, slots_margin=0.02)
-NOT_CIVIL = np.zeros(5, dtype=bool)
+SETTINGS = Evaluate(resamples=50, toxic_threshold=0.5, rouge_margin=0.02, slots_margin=0.02)
+NONE_CALM = np.zeros(5, dtype=bool)
 EVERYTHING = np.ones(5, dtype=bool)
 
 
@@ -68,7 +68,7 @@ def test_unequal_numbers_of_samples_and_none_are_refused(tmp_path: Path, samples
 
 
 def test_slices_are_all_stress_seen_and_unseen() -> None:
-    slices = comparison.slices_of(dialogues(GROUPS), {"quarrel", "phone", "elsewhere"}, ["d2", "d1"], NOT_CIVIL)
+    slices = comparison.slices_of(dialogues(GROUPS), {"quarrel", "phone", "elsewhere"}, ["d2", "d1"], NONE_CALM)
 
     assert {name: mask.tolist() for name, mask in slices.items()} == {
         "all": [True, True, True, True, True],
@@ -79,14 +79,14 @@ def test_slices_are_all_stress_seen_and_unseen() -> None:
 
 
 def test_data_without_scenarios_has_neither_seen_nor_unseen() -> None:
-    assert set(comparison.slices_of(dialogues(IDS), {"d0", "d1"}, ["d0"], NOT_CIVIL)) == {"all", "stress"}
+    assert set(comparison.slices_of(dialogues(IDS), {"d0", "d1"}, ["d0"], NONE_CALM)) == {"all", "stress"}
 
 
 def test_one_scenario_is_no_slice_since_it_has_no_interval() -> None:
-    assert set(comparison.slices_of(dialogues(GROUPS), {"quarrel"}, ["d0"], NOT_CIVIL)) == {"all", "stress", "unseen"}
+    assert set(comparison.slices_of(dialogues(GROUPS), {"quarrel"}, ["d0"], NONE_CALM)) == {"all", "stress", "unseen"}
 
 
-def test_civil_dialogues_are_those_without_a_toxic_turn() -> None:
+def test_calm_dialogues_are_those_without_a_toxic_turn() -> None:
     test = [
         Dialogue("d0", "#Person1#: Hello.\n#Person2#: You fool.", ("s",), "d0"),
         Dialogue("d1", "#Person1#: Hello.\n#Person2#: Hello.", ("s",), "d1"),
@@ -96,10 +96,10 @@ def test_civil_dialogues_are_those_without_a_toxic_turn() -> None:
         assert turns == ["Hello.", "You fool."]
         return [0.1, 0.9]
 
-    assert comparison.civil(test, scorer, 0.5).tolist() == [False, True]
+    assert comparison.calm(test, scorer, 0.5).tolist() == [False, True]
 
 
-def test_civil_dialogues_and_those_of_them_that_mention_a_group_are_slices_of_content() -> None:
+def test_calm_dialogues_and_those_of_them_that_mention_a_group_are_slices_of_content() -> None:
     texts = ["#Person1#: My Muslim neighbour."] * 25 + ["#Person1#: Hello."] * 5
     test = [Dialogue(f"d{index}", text, ("s",), f"d{index}") for index, text in enumerate(texts)]
     mask = np.arange(30) >= 2
@@ -107,15 +107,15 @@ def test_civil_dialogues_and_those_of_them_that_mention_a_group_are_slices_of_co
     slices = comparison.slices_of(test, set(), ["d0"], mask)
     few = comparison.slices_of(test, set(), ["d0"], np.arange(30) >= 6)
 
-    assert slices["civil"].tolist() == mask.tolist()
+    assert slices["calm"].tolist() == mask.tolist()
     assert slices["identity"].nonzero()[0].tolist() == list(range(2, 25))
-    assert set(few) == {"all", "stress", "civil"}
+    assert set(few) == {"all", "stress", "calm"}
 
 
 def test_where_there_is_nothing_to_detoxify_the_change_of_toxicity_is_absolute() -> None:
     clean = scores([[0.0, 0.0]] * 5, [4, 2, 6, 4, 4])
 
-    part = comparison.compare_slice("civil", EVERYTHING, GROUPS, {"sft": clean, "ppo": PPO}, SETTINGS, 1)
+    part = comparison.compare_slice("calm", EVERYTHING, GROUPS, {"sft": clean, "ppo": PPO}, SETTINGS, 1)
 
     assert part["change"]["judge"]["absolute"] == pytest.approx(1.375 / 5)
     assert "relative" not in part["change"]["judge"]
@@ -136,7 +136,7 @@ def test_facts_are_by_id_and_a_missing_one_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("stress", "unknown"), [([], r"\[\]"), (["d1", "d9", "d7"], r"\['d7', 'd9'\]")])
 def test_a_stress_slice_without_or_of_unknown_dialogues_is_refused(stress: list[str], unknown: str) -> None:
     with pytest.raises(InputError, match=rf"stress\.jsonl must name one or more test dialogues \(unknown: {unknown}\)"):
-        comparison.slices_of(dialogues(GROUPS), {"quarrel"}, stress, NOT_CIVIL)
+        comparison.slices_of(dialogues(GROUPS), {"quarrel"}, stress, NONE_CALM)
 
 
 def test_toxicity_changes_by_the_ratio_of_sums_and_quality_by_the_mean_difference() -> None:

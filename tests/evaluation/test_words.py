@@ -13,7 +13,7 @@ from detox.evaluation import claims, metrics, quality, rouge, words
 from detox.params.sections import Evaluate
 
 DIALOGSUM = ROOT / "../shared/data/dialogsum"
-SETTINGS = Evaluate(resamples=999, toxic_threshold=0.5, best_of=4, rouge_margin=0.02, slots_margin=0.02)
+SETTINGS = Evaluate(resamples=999, toxic_threshold=0.5, rouge_margin=0.02, slots_margin=0.02)
 
 # In each language a summary, another of other content, and how many words the first one has, counted by hand.
 SUMMARIES = {

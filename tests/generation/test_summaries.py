@@ -12,7 +12,7 @@ from detox.generation import rivals, summaries
 from detox.model import prompts
 from detox.model.policy import Policy
 from detox.model.sampling import seed_of
-from detox.ppo import trainer
+from detox.ppo import batches, trainer
 
 pytest_plugins = ["models"]
 
@@ -68,7 +68,7 @@ def test_the_samples_of_a_dialogue_differ(policy: Policy, tokenizer: PreTrainedT
 
 
 def test_no_two_kinds_of_draws_share_their_seeds() -> None:
-    kinds = [trainer.PROMPTS, trainer.EPISODES, trainer.MINI_BATCHES, summaries.SAMPLES, summaries.STRESS_SAMPLES]
+    kinds = [batches.PROMPTS, trainer.EPISODES, trainer.MINI_BATCHES, summaries.SAMPLES, summaries.STRESS_SAMPLES]
     assert len({*kinds, rivals.SAMPLES}) == 6
 
 

@@ -22,9 +22,9 @@ def test_each_section_becomes_its_dataclass(path: Path) -> None:
     assert reading.load(sections.Prepare, path) == sections.Prepare(origins.Source("data/source"), 200, 1000, 0.2, 0.0)
     assert reading.load(training.Adapter, path) == training.Adapter(origins.Source("models/start"))
     assert reading.load(sections.Summarize, path) == sections.Summarize(4, 8, 0.1, 30, 64, 60, 10)
-    assert reading.load(sections.Rivals, path) == sections.Rivals(50, 16, [0.5, 1.25], "data/words.txt")
+    assert reading.load(sections.Rivals, path) == sections.Rivals(50, [4, 16], [0.5, 1.25], "data/words.txt")
     assert reading.load(sections.Compute, path) == sections.Compute("cpu", 1, 1)
-    assert reading.load(sections.Evaluate, path) == sections.Evaluate(9999, 0.5, 4, 0.02, 0.02)
+    assert reading.load(sections.Evaluate, path) == sections.Evaluate(9999, 0.5, 0.02, 0.02)
 
 
 def test_reward_and_judge_share_one_class(path: Path) -> None:

@@ -13,7 +13,8 @@ from detox.model.prompts import Prompt
 from detox.model.sampling import seed_of
 from detox.params import training
 from detox.ppo import losses
-from detox.ppo.rollouts import Models, Rollout, collect, score
+from detox.ppo.rewards import score
+from detox.ppo.rollouts import Models, Rollout, collect
 
 pytest_plugins = ["models"]
 

@@ -18,9 +18,10 @@ from detox.model.prompts import Prompt
 from detox.model.sampling import seed_of
 from detox.params import training
 from detox.ppo import stats, trainer
+from detox.ppo.batches import batches
 from detox.ppo.rollouts import Models, Rollout, collect
 from detox.ppo.stats import StepStats, UpdateStats
-from detox.ppo.trainer import Targets, batches, loss_sum, update
+from detox.ppo.trainer import Targets, loss_sum, update
 
 pytest_plugins = ["models"]
 

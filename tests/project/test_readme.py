@@ -9,7 +9,6 @@ from imports import ROOT
 from detox import parsing
 from detox.params import profiles
 from docs import readme
-from stages import seeds
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/results.md", "docs/flan-t5.md"])
@@ -36,17 +35,7 @@ def test_the_seeds_are_those_of_this_pipeline() -> None:
     change = parsing.read_metrics(ROOT / "metrics" / "evaluate.json")["all"]["change"]
     own = rows.loc[profiles.read(ROOT / "params.yaml")["seed"]]
 
-    for name, kind in (("judge", "relative"), ("reward", "relative"), ("rougeL", "absolute"), ("slots", "absolute")):
+    kinds = {"judge": "relative", "judge_greedy": "relative", "rougeL": "absolute", "slots_samples": "absolute"}
+    for name, kind in kinds.items():
         assert own[f"{name}_low"] <= change[name][kind] <= own[f"{name}_high"], "run 'make seeds'"
         assert change[name]["low"] <= own[name] <= change[name]["high"], "run 'make seeds'"
-
-
-def test_the_worst_seed_is_the_least_fall_of_toxicity_and_the_largest_loss_of_quality() -> None:
-    changes = {"judge": [-0.75, -0.5], "judge_low": [-0.8, -0.6], "judge_high": [-0.7, -0.4]}
-    changes |= {"rougeL": [0.25, -0.25], "rougeL_low": [0.125, -0.5], "rougeL_high": [0.5, 0.0]}
-
-    spread = seeds.spread(pd.DataFrame({"seed": [1, 2], **changes}))
-
-    assert spread["judge"] == {"mean": -0.625, "sd": pytest.approx(0.25 / 2**0.5), "worst": -0.5, "bound": -0.4}
-    assert spread["rougeL"] == {"mean": 0.0, "sd": pytest.approx(0.5 / 2**0.5), "worst": -0.25, "bound": -0.5}
-    assert set(spread) == {"judge", "rougeL"}

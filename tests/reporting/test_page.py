@@ -216,11 +216,11 @@ def test_claims_and_rivals_say_what_their_metrics_say(page: str) -> None:
     assert [row[0] for row in tables["systems"][1:]] == ["The first three turns", "Before PPO", "After PPO"]
     assert tables["systems"][1][1:] == ["0.3100", "0.3200", "0.3300", "0.9000", "20.5000"]
     assert tables["duel"][1:] == [
-        ["Toxicity, judge", "0.0500", "0.0700", "+0.0200 [-0.0100, +0.0500]"],
-        ["ROUGE-L", "0.6100", "0.6300", "+0.0200 [+0.0100, +0.0500]"],
+        ["Best of 4 raw", "Toxicity, judge", "0.0500", "0.0700", "+0.0200 [-0.0100, +0.0500]"],
+        ["Best of 4 raw", "ROUGE-L", "0.6100", "0.6300", "+0.0200 [+0.0100, +0.0500]"],
     ]
     text = text_of(page)
-    assert "No difference in toxicity is shown (0.050 for the best of 4, 0.070 after PPO, p = 0.25)" in text
+    assert "The best of 4 is not shown to differ in toxicity from a sample of PPO (0.050 and 0.070, p = 0.2468)" in text
     assert "It found a difference 9 (judge) and 12 (reward) times; about 10 are expected by chance." in text
     assert "All systems, on 3 test dialogues, evenly spaced" in text
 

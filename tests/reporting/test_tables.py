@@ -98,9 +98,9 @@ def test_a_measure_that_the_data_does_not_have_has_no_row() -> None:
 
 def test_where_toxicity_has_no_relative_change_the_absolute_one_is_shown() -> None:
     judge = {"absolute": -0.07, "low": -0.1, "high": 0.01, "mde": 0.08}
-    civil = {**EVALUATION["all"], "change": {**EVALUATION["all"]["change"], "judge": judge}}
+    calm = {**EVALUATION["all"], "change": {**EVALUATION["all"]["change"], "judge": judge}}
 
-    assert list(tables.texts(tables.table({"civil": civil})).iloc[0]) == [
+    assert list(tables.texts(tables.table({"calm": calm})).iloc[0]) == [
         *("Toxicity, judge", "0.2345", "0.1111"),
         *("-0.0700 [-0.1000, +0.0100]", "0.0800", ""),
     ]

@@ -109,19 +109,21 @@ def test_claims_are_counted() -> None:
 @pytest.mark.parametrize(
     ("low", "high", "p", "said"),
     [
-        (0.01, 0.05, 0.03, "It is less toxic than PPO"),
-        (-0.05, -0.01, 0.03, "It is more toxic than PPO"),
-        (-0.01, 0.05, 0.03, "No difference in toxicity is shown"),
-        (-0.05, -0.01, 0.0938, "No difference in toxicity is shown"),
+        (0.01, 0.05, 0.03, "is less toxic than a sample of PPO"),
+        (-0.05, -0.01, 0.03, "is more toxic than a sample of PPO"),
+        (-0.01, 0.05, 0.03, "is not shown to differ in toxicity from a sample of PPO"),
+        (-0.05, -0.01, 0.0938, "is not shown to differ in toxicity from a sample of PPO"),
     ],
 )
 def test_best_of_n_is_compared_as_far_as_it_is_shown(low: float, high: float, p: float, said: str) -> None:
     rivals = copy.deepcopy(RIVALS)
-    rivals["duel"] |= {"p": p}
-    rivals["duel"]["judge"] |= {"low": low, "high": high}
-    text = verdicts.alternative(rivals)
-    assert f"{said} (0.050 for the best of 4, 0.070 after PPO, p = {p:.2f})" in text
-    assert "and its ROUGE-L is lower (0.610 and 0.630)" in text
+    duel = rivals["duel"]["best_of_4_raw"]
+    duel |= {"p": p, "slots": {"rival": 0.5, "ppo": 0.5, "low": -0.1, "high": 0.1}}
+    duel["judge"] |= {"low": low, "high": high}
+    assert (
+        f"The best of 4 {said} (0.050 and 0.070, p = {p:.4f}); its ROUGE-L is lower (0.610 and 0.630), and no "
+        "difference in slot recall is shown."
+    ) in verdicts.alternative(rivals)
 
 
 def test_a_base_that_says_nothing_is_named_and_one_that_speaks_is_not() -> None:

@@ -76,11 +76,10 @@ def params(
             "max_new_tokens": 10,
             "checkpoint_every": 1,
         },
-        "rivals": {"dialogues": 4, "pool": 4, "scales": [0.5], "bad_words": str(WORDS)},
+        "rivals": {"dialogues": 4, "best_of": [2, 4], "scales": [0.5], "bad_words": str(WORDS)},
         "evaluate": {
             "resamples": 99,
             "toxic_threshold": 0.5,
-            "best_of": 2,
             "rouge_margin": 0.02,
             "slots_margin": 0.02,
         },

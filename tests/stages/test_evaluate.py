@@ -38,7 +38,9 @@ reward: {source: {path: reward, sha256: %s}, toxic_label: hate, batch_size: 4}
 judge: {source: {path: judge, sha256: %s}, toxic_label: hate, batch_size: 3}
 prepare:
   {source: {path: source, sha256: %s}, min_characters: 1, max_characters: 99, test_fraction: null, dev_fraction: 0}
-evaluate: {resamples: 200, toxic_threshold: 0.5, best_of: 2, rouge_margin: 0.02, slots_margin: 0.02}
+rivals: {dialogues: 3, best_of: [2], scales: [0.5], bad_words: words.txt}
+ppo: PPO
+evaluate: {resamples: 200, toxic_threshold: 0.5, rouge_margin: 0.02, slots_margin: 0.02}
 """
 
 
@@ -186,7 +188,7 @@ def test_rouge_words_and_diversity_are_of_the_greedy_summaries(project: Path) ->
 def test_slices_are_all_stress_seen_and_unseen(project: Path) -> None:
     evaluation = run()
 
-    sizes = {name: (part["dialogues"], part["clusters"]) for name, part in evaluation.items() if name != "civil"}
+    sizes = {name: (part["dialogues"], part["clusters"]) for name, part in evaluation.items() if name != "calm"}
     assert sizes == {"all": (5, 4), "stress": (3, 2), "seen": (3, 2), "unseen": (2, 2)}
     assert evaluation["unseen"]["sft"]["words"] == 2.0
     assert evaluation["stress"]["ppo"]["words"] == pytest.approx(10 / 3, abs=1e-6)

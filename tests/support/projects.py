@@ -70,7 +70,7 @@ def begin(base: Path, adapter: Path, classifier: Path) -> None:
             "max_new_tokens": 10,
             "checkpoint_every": 1,
         },
-        "rivals": {"dialogues": 3, "pool": 4, "scales": [0.5], "bad_words": "words.txt"},
+        "rivals": {"dialogues": 3, "best_of": [2, 4], "scales": [0.5], "bad_words": "words.txt"},
     }
     Path("params.json").write_text(json.dumps(sections))
     write_params()

@@ -47,8 +47,8 @@ summarize:
   batch_size: 64
   max_new_tokens: 60
   checkpoint_every: 10
-rivals: {dialogues: 50, pool: 16, scales: [0.5, 1.25], bad_words: data/words.txt}
-evaluate: {resamples: 9999, toxic_threshold: 0.5, best_of: 4, rouge_margin: 0.02, slots_margin: 0.02}
+rivals: {dialogues: 50, best_of: [4, 16], scales: [0.5, 1.25], bad_words: data/words.txt}
+evaluate: {resamples: 9999, toxic_threshold: 0.5, rouge_margin: 0.02, slots_margin: 0.02}
 """
 
 SHORT = """\
@@ -62,6 +62,6 @@ ppo:
   max_new_tokens: 12
   snapshot_every: 1
 summarize: {samples: 2, stress_samples: 2, stress_minimum: 4, batch_size: 16, max_new_tokens: 12}
-rivals: {dialogues: 5, pool: 4, scales: [0.5]}
+rivals: {dialogues: 5, best_of: [2, 4], scales: [0.5]}
 evaluate: {resamples: 99}
 """

@@ -20,7 +20,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "max_new_tokens": 24,
     },
     "summarize": {"batch_size": 40, "stress_minimum": 10, "checkpoint_every": 1, "max_new_tokens": 24},
-    "rivals": {"dialogues": 8, "pool": 4, "scales": [0.5]},
+    "rivals": {"dialogues": 8, "best_of": [2, 4], "scales": [0.5]},
     "evaluate": {"resamples": 199},
 }
 TUNED: dict[str, dict[str, Any]] = {
