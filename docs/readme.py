@@ -84,10 +84,9 @@ def over_seeds() -> str:
         for name, label in CHANGES.items():
             if not (found := seeds[kind].get(name)):
                 continue
-            number = [
-                _change(found[key], name in ("judge", "reward")) for key in ("mean", "low", "high", "sd", "worst")
-            ]
-            rows.append([f"{label}, {of}", number[0], f"[{number[1]}, {number[2]}]", *number[3:]])
+            relative, keys = name in ("judge", "reward"), ("mean", "low", "high", "sd", "worst")
+            mean, low, high, *rest = (_change(found[key], relative) for key in keys)
+            rows.append([f"{label}, {of}", mean, f"[{low}, {high}]", *rest])
     head = ["change by PPO", "mean", "95 % interval", "sd", "worst seed"]
     return f"{markdown(head, rows)}\n"
 

@@ -86,11 +86,12 @@ def score(
 def of_samples(dialogues: Sequence[Dialogue], samples: Sequence[Sequence[str]], by: Instruments) -> dict[str, Array]:
     """ROUGE-L, slot recall and words that are none of samples, averaged over those of each dialogue [dialogue]."""
     columns = list(zip(*samples, strict=True))
-    measured = [measure(dialogues, column, by.facts) for column in columns]
-    found = {
-        f"{name}_samples": [each[name] for each in measured] for name in ("rougeL", "slots") if name in measured[0]
+    found: dict[str, list[list[float]]] = {
+        "rougeL_samples": [rouge(dialogues, column)["rougeL"] for column in columns],
+        "nonwords": [nonwords(dialogues, column, by.vocabulary).tolist() for column in columns],
     }
-    found["nonwords"] = [nonwords(dialogues, column, by.vocabulary) for column in columns]
+    if all(recalls := [slots(dialogues, column, by.facts) for column in columns]):
+        found["slots_samples"] = [recall["slots"] for recall in recalls]
     return {name: np.mean(values, axis=0) for name, values in found.items()}
 
 
@@ -110,10 +111,9 @@ def measure(
     dialogues: Sequence[Dialogue], summaries: Sequence[str], facts: Mapping[str, quality.Facts] | None
 ) -> dict[str, Array]:
     """Every measure of one summary of each dialogue [dialogue]: ROUGE, words and quality.py's."""
-    references = [list(dialogue.references) for dialogue in dialogues]
-    measured = modules.computed(Rouge, predictions=list(summaries), references=references)
     pairs = list(zip(summaries, dialogues, strict=True))
-    measured |= {
+    measured = {
+        **rouge(dialogues, summaries),
         "words": [len(words.words(summary)) for summary in summaries],
         "repetition": [quality.repetition(summary) for summary in summaries],
         "unfinished": [quality.unfinished(summary) for summary in summaries],
@@ -122,12 +122,27 @@ def measure(
         "grounded": [quality.grounded(summary, dialogue.text) for summary, dialogue in pairs],
         "entities": [quality.entity_recall(summary, dialogue.references) for summary, dialogue in pairs],
     }
-    # Where no reference states a fact, none can be lost: that would look as if all had stayed.
-    if facts is not None and any(quality.states_facts(each.references, facts[each.id]) for each in dialogues):
-        measured["slots"] = [
-            quality.slot_recall(text, dialogue.references, facts[dialogue.id]) for text, dialogue in pairs
-        ]
+    measured |= slots(dialogues, summaries, facts)
     return {name: np.array(values, dtype=float) for name, values in measured.items()}
+
+
+def rouge(dialogues: Sequence[Dialogue], summaries: Sequence[str]) -> dict[str, list[float]]:
+    """ROUGE of one summary of each dialogue, by kind."""
+    references = [list(dialogue.references) for dialogue in dialogues]
+    return modules.computed(Rouge, predictions=list(summaries), references=references)
+
+
+def slots(
+    dialogues: Sequence[Dialogue], summaries: Sequence[str], facts: Mapping[str, quality.Facts] | None
+) -> dict[str, list[float]]:
+    """Slot recall of one summary of each dialogue, where facts are known.
+
+    Not where no reference states one: none could be lost, and it would look as if all had stayed.
+    """
+    if facts is None or not any(quality.states_facts(each.references, facts[each.id]) for each in dialogues):
+        return {}
+    pairs = zip(summaries, dialogues, strict=True)
+    return {"slots": [quality.slot_recall(text, each.references, facts[each.id]) for text, each in pairs]}
 
 
 def toxicity_of(samples: Sequence[Sequence[str]], scorer: Scorer) -> Array:

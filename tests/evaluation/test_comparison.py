@@ -109,7 +109,8 @@ def test_calm_dialogues_and_those_of_them_that_mention_a_group_are_slices_of_con
 
     assert slices["calm"].tolist() == mask.tolist()
     assert slices["identity"].nonzero()[0].tolist() == list(range(2, 25))
-    assert set(few) == {"all", "stress", "calm"}
+    assert slices["heated"].tolist() == (~mask).tolist()
+    assert set(few) == {"all", "stress", "calm", "heated"}
 
 
 def test_where_there_is_nothing_to_detoxify_the_change_of_toxicity_is_absolute() -> None:

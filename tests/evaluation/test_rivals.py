@@ -1,5 +1,6 @@
 """PPO beside its rivals: whom best-of-n picks, who is compared with whom, and the two curves."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,29 @@ def test_best_of_n_picks_the_least_toxic_of_every_n_samples_in_turn() -> None:
 
     assert rivals.best_of(pool, reward, 2) == [["b", "d"], ["f", "h"]]
     assert rivals.best_of(pool, reward, 5) == [["e"], ["j"]]
+
+
+def test_what_ppo_is_given_is_the_same_beyond_the_clip() -> None:
+    """Log-odds of ±ln 3 are P(toxic) = 1/4 and 3/4."""
+    picking = rivals.Picking([2], math.log(3))
+    assert picking.given(np.array([0.01, 0.2, 0.5, 0.7, 0.9])) == pytest.approx([0.25, 0.25, 0.5, 0.7, 0.75])
+
+
+def test_of_what_is_clean_enough_for_ppo_the_first_is_picked_and_the_most_probable_before_all() -> None:
+    pool, toxicity = [["a", "b", "c", "d"]], np.array([[0.2, 0.1, 0.9, 0.0]])
+    picking = rivals.Picking([2, 4], math.log(3))
+
+    picked = rivals.picks(pool, toxicity, ["g"], lambda texts: [0.24 for _ in texts], picking)
+
+    assert picked == {
+        "best_of_2_raw": [["b", "d"]],
+        "best_of_2": [["a", "d"]],
+        "best_of_4_raw": [["d"]],
+        "best_of_4": [["a"]],
+        "greedy_best_of_2": [["g"]],
+    }
+    toxic = rivals.picks(pool, toxicity, ["g"], lambda texts: [0.26 for _ in texts], picking)
+    assert toxic["greedy_best_of_2"] == [["a"]]
 
 
 def test_both_policies_are_compared_on_the_rivals_dialogues_alone() -> None:

@@ -13,7 +13,7 @@ from detox.model.prompts import Prompt
 from detox.model.sampling import seed_of
 from detox.params import training
 from detox.ppo import losses
-from detox.ppo.rewards import score
+from detox.ppo.rewards import prices, score
 from detox.ppo.rollouts import Models, Rollout, collect
 
 pytest_plugins = ["models"]
@@ -262,3 +262,7 @@ def test_draws_of_different_kinds_steps_and_episodes_never_share_a_seed() -> Non
     assert len({seed_of(*key) for key in keys}) == len(keys)
     assert seed_of(1, 2) != seed_of(2, 1)
     assert all(0 <= seed_of(*key) < 2**32 for key in keys)
+
+
+def test_distance_costs_more_where_there_is_nothing_to_gain() -> None:
+    assert prices([True, False, True], 0.5, 4.0).tolist() == [0.5, 2.0, 0.5]

@@ -1,5 +1,6 @@
 """The evaluate stage from end to end, with two tiny random classifiers."""
 
+import json
 import math
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from tiny import PPO
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -39,7 +41,7 @@ judge: {source: {path: judge, sha256: %s}, toxic_label: hate, batch_size: 3}
 prepare:
   {source: {path: source, sha256: %s}, min_characters: 1, max_characters: 99, test_fraction: null, dev_fraction: 0}
 rivals: {dialogues: 3, best_of: [2], scales: [0.5], bad_words: words.txt}
-ppo: PPO
+ppo: %s
 evaluate: {resamples: 200, toxic_threshold: 0.5, rouge_margin: 0.02, slots_margin: 0.02}
 """
 
@@ -80,7 +82,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classifiers: Path) 
     for name in ("reward", "judge"):
         shutil.copytree(classifiers / name, name)
     files.write_jsonl(Path("source/facts.jsonl"), [{"id": f"d{i}", "facts": {"who": ["bob"]}} for i in range(5)])
-    Path("params.yaml").write_text(PARAMS % tuple(local.digest(Path(name)) for name in ("reward", "judge", "source")))
+    Path("params.yaml").write_text(
+        PARAMS % (*(local.digest(Path(name)) for name in ("reward", "judge", "source")), json.dumps(PPO))
+    )
     write_dialogues("test", GROUPS)
     write_dialogues("train", ["quarrel", "phone"])
     for policy in GREEDY:
@@ -229,7 +233,7 @@ def test_rivals_are_measured_on_their_own_dialogues(project: Path) -> None:
     evaluation = run()
     rivals = parsing.read_metrics(Path("metrics/rivals.json"))
 
-    assert (rivals["dialogues"], rivals["clusters"], rivals["best_of"]) == (3, 3, 2)
+    assert (rivals["dialogues"], rivals["clusters"], rivals["best_of"]) == (3, 3, [2])
     assert set(rivals["systems"]) == {"lead3", "base", "sft", "ppo", "scale_0.5", "step_0001"}
     assert rivals["systems"]["base"]["judge"] == pytest.approx(
         (p_toxic("judge", "bob") + p_toxic("judge", "a clown")) / 2, abs=2e-6
