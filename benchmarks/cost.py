@@ -77,8 +77,8 @@ def work(parameters: Tree, rows: Mapping[str, int]) -> dict[str, float]:
         "train_ppo": ppo["steps"],
         "summarize": rows["test"],
         "summarize_rivals": chosen * (max(rivals["best_of"]) + systems * (1 + samples)),
-        # Before and after PPO; then those of the rivals, before and after once more, and LEAD-3.
-        "evaluate": 2 * samples * rows["test"] + chosen * (max(rivals["best_of"]) + (systems + 2) * samples + 1),
+        # Before and after PPO; then the pool, the samples of the other rivals, and LEAD-3.
+        "evaluate": 2 * (samples + 1) * rows["test"] + chosen * (max(rivals["best_of"]) + systems * samples + 1),
         "report": 1,
     }
 

@@ -53,7 +53,7 @@ def overlay(dialogues: Path, counts: Counts) -> dict[str, Any]:
     own = {name: {"source": {"path": path, "origin": None, "revision": None}} for name, path in places.items()}
     return own | {
         "rank": {"dialogues": counts.ranked},
-        "ppo": {"steps": counts.steps, "snapshot_every": counts.steps},
+        "ppo": {"steps": counts.steps, "snapshot_every": counts.steps, "risky_share": None},  # random weights find none
         "rivals": {"dialogues": counts.rivals, "scales": [0.5]},
     }
 
@@ -109,7 +109,7 @@ def measure(project: Path, tokenizer: Path, dialogues: Path, counts: Counts, siz
 def settings(project: Path) -> dict[str, Any]:
     """The sections of params.yaml on which the counts of a run depend, as they were run."""
     tree = reading.read(project / "params.yaml", YAML(typ="safe"))
-    return {name: dict(tree[name]) for name in ("adapter", "ppo", "summarize", "rivals")}
+    return {name: dict(tree[name]) for name in ("adapter", "rank", "ppo", "summarize", "rivals")}
 
 
 def size(folder: Path) -> int:

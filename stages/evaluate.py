@@ -44,7 +44,10 @@ def main() -> None:
     judges = {name: reading.load(sections.Classifier, section=name) for name in comparison.SCORERS}
     fingerprints.check_alike([p, seed, *judges.values()], [PREPARED, SUMMARIES, RIVALS])
     classifiers = {name: Classifier(judge, device) for name, judge in judges.items()}
-    scorers = {name: partial(ranks.shared_out, classifier.toxicity) for name, classifier in classifiers.items()}
+    scorers = {
+        name: metrics.remembering(partial(ranks.shared_out, classifier.toxicity))
+        for name, classifier in classifiers.items()
+    }
     by = metrics.Instruments(scorers, facts, metrics.vocabulary([*train, *test]))
     calm = comparison.calm(test, scorers["judge"], p.toxic_threshold)
     slices = comparison.slices_of(test, {dialogue.group for dialogue in train}, stress, calm)

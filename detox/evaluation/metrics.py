@@ -38,6 +38,18 @@ class Toxicity(evaluate.Measurement):
         return {"toxicity": scores}
 
 
+def remembering(scorer: Scorer) -> Scorer:
+    """The same scorer, which reads a text once, however often it is asked for."""
+    known: dict[str, float] = {}
+
+    def scored(texts: list[str]) -> list[float]:
+        if new := [text for text in dict.fromkeys(texts) if text not in known]:
+            known.update(zip(new, map(float, scorer(new)), strict=True))
+        return [known[text] for text in texts]
+
+    return scored
+
+
 class Instruments(NamedTuple):
     """What summaries are measured with."""
 

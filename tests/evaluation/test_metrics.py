@@ -13,6 +13,7 @@ from detox.evaluation.metrics import (
     agreement,
     describe_toxicity,
     distinct2,
+    remembering,
     score,
     toxicity_of,
 )
@@ -154,6 +155,20 @@ def test_score_keeps_the_order_of_the_dialogues() -> None:
     assert scores.quality["nonwords_greedy"].tolist() == [1.0, 0.0]
     assert scores.quality["nonwords"].tolist() == [0.0, 1.0]
     assert "slots" not in score(dialogues, ["a b c", "x"], samples, by._replace(facts=None)).quality
+
+
+def test_a_text_is_read_once() -> None:
+    asked: list[list[str]] = []
+
+    def length(texts: list[str]) -> list[float]:
+        asked.append(texts)
+        return [len(text) / 8 for text in texts]
+
+    scorer = remembering(length)
+    assert scorer(["a", "abc", "a"]) == [0.125, 0.375, 0.125]
+    assert scorer(["ab", "abc"]) == [0.25, 0.375]
+    assert scorer(["a"]) == [0.125]
+    assert asked == [["a", "abc"], ["ab"]]
 
 
 def test_a_slice_is_described_by_its_dialogues_alone() -> None:

@@ -21,7 +21,7 @@ STEPS = 45
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = small_clone(tmp_path_factory.mktemp("watched") / "clone")
-    change_params(folder, {"compute": {"processes": 1}, "ppo": {"steps": STEPS, "kl_horizon": 64}})
+    change_params(folder, {"compute": {"processes": 1}, "ppo": {"steps": STEPS}})
     return folder
 
 
