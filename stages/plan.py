@@ -131,6 +131,8 @@ def gathered(todo: Pending, errors: list[InputError]) -> Here:
 
     p = check.read(errors)
     with noted(errors):
+        p["rank"] = reading.load(training.Rank)
+    with noted(errors):
         p["ppo"] = reading.load(training.Ppo)
         if "model" in p:
             p["model"].check_micro_batch(p["ppo"])

@@ -66,6 +66,7 @@ def params(
         "adapter": {"source": {"path": "adapter"}, "tuning": None},
         "reward": {"source": {"path": "reward"}, **classifier},
         "judge": {"source": {"path": "judge"}, **classifier},
+        "rank": {"dialogues": None},
         "ppo": PPO,
         "summarize": {
             "samples": 2,
