@@ -152,12 +152,19 @@ def slices() -> str:
     return f"{markdown(head, rows)}\n"
 
 
+def quarrelled() -> str:
+    """What became of quarrels and insults."""
+    frame = tables.quarrels(_metrics("quarrels"))
+    return f"{markdown(list(frame.columns), frame.to_numpy().tolist())}\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "result": result,
     "seeds": over_seeds,
     "trust": trust,
     "claims": checked,
     "systems": systems,
+    "quarrels": quarrelled,
     "slices": slices,
     "cost": lambda: cost.read(),
 }

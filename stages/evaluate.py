@@ -5,6 +5,7 @@ Reads  data/prepared/{train,test}.jsonl, data/summaries/{sft,ppo,stress}.jsonl, 
        evaluate.
 Writes metrics/evaluate.json   every number: <slice>.<policy>.…, <slice>.change.…, <slice>.{dialogues,clusters}
        metrics/headline.json   the ten that `dvc metrics diff` shows
+       metrics/quarrels.json   whether quarrels are still reported, and insults repeated
        metrics/claims.json     the headline claims, tested as a family, and the A/A check
        metrics/rivals.json     PPO beside LEAD-3, the base, a word filter, best-of-n, …
        metrics/tradeoff.csv    toxicity and quality by share of the way from before to after PPO, for `dvc plots`
@@ -15,8 +16,17 @@ Writes metrics/evaluate.json   every number: <slice>.<policy>.…, <slice>.chang
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from stages import run_in_ranks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pandas import DataFrame
+
+    from detox.corpus.dialogues import Dialogue
+    from detox.evaluation import metrics
 
 PREPARED, SUMMARIES, RIVALS, METRICS = (
     Path("data/prepared"),
@@ -27,48 +37,75 @@ PREPARED, SUMMARIES, RIVALS, METRICS = (
 
 
 def main() -> None:
-    from detox import files, parsing
+    from detox import parsing
     from detox.corpus import dialogues
-    from detox.evaluation import claims, comparison, metrics, rivals
-    from detox.model.classifier import Classifier
+    from detox.evaluation import claims, comparison, metrics, quarrels, rivals
+    from detox.generation import words
     from detox.params import reading, sections, training
-    from detox.runtime import devices, fingerprints, ranks
-    from detox.sources import local
 
-    p, seed, device = reading.load(sections.Evaluate), reading.seed(), devices.chosen()
+    p, up_against, seed = reading.load(sections.Evaluate), reading.load(sections.Rivals), reading.seed()
     test, train = (dialogues.load(PREPARED / f"{part}.jsonl") for part in ("test", "train"))
-    facts = comparison.read_facts(local.path(reading.load(sections.Prepare).source) / "facts.jsonl", test)
     summaries = {name: comparison.read_summaries(SUMMARIES / f"{name}.jsonl", test) for name in comparison.POLICIES}
-    written = rivals.read(RIVALS)
+    written, insults = rivals.read(RIVALS), words.read(Path(up_against.bad_words))
     stress = [str(row.get("id")) for row in parsing.read_jsonl(SUMMARIES / "stress.jsonl")]
-    judges = {name: reading.load(sections.Classifier, section=name) for name in comparison.SCORERS}
-    fingerprints.check_alike([p, seed, *judges.values()], [PREPARED, SUMMARIES, RIVALS])
-    classifiers = {name: Classifier(judge, device) for name, judge in judges.items()}
-    scorers = {
-        name: metrics.remembering(partial(ranks.shared_out, classifier.toxicity))
-        for name, classifier in classifiers.items()
-    }
-    by = metrics.Instruments(scorers, facts, metrics.vocabulary([*train, *test]))
-    calm = comparison.calm(test, scorers["judge"], p.toxic_threshold)
+    by, groups = instruments(test, train), [dialogue.group for dialogue in test]
+    calm = comparison.calm(test, by.scorers["judge"], p.toxic_threshold)
     slices = comparison.slices_of(test, {dialogue.group for dialogue in train}, stress, calm)
-    groups = [dialogue.group for dialogue in test]
     scores = {
         policy: metrics.score(test, [row["summary"] for row in rows], [row["samples"] for row in rows], by)
         for policy, rows in summaries.items()
     }
     result = {name: comparison.compare_slice(name, mask, groups, scores, p, seed) for name, mask in slices.items()}
     family = claims.family(result, groups, scores["sft"], scores["ppo"], p, seed)
-    picking = rivals.Picking(reading.load(sections.Rivals).best_of, reading.load(training.Ppo).score_clip)
+    picking = rivals.Picking(up_against.best_of, reading.load(training.Ppo).score_clip)
     beside, a_a = rivals.compare(test, written, summaries, by, picking, (p.resamples, seed))
+    trees = {
+        "evaluate": result,
+        "headline": comparison.headline(result),
+        "quarrels": quarrels.compare(test, summaries, by.facts, insults, (p.resamples, seed)),
+        "claims": {"family": family, "a_a": a_a},
+        "rivals": beside,
+    }
+    tables = {
+        "tradeoff": rivals.tradeoff(beside["systems"]),
+        "progress": rivals.progress(beside["systems"]),
+        "toxicity": comparison.toxicity_table(result),
+    }
+    publish(trees, tables, comparison.score_rows(test, slices, scores))
+
+
+def instruments(test: "list[Dialogue]", train: "list[Dialogue]") -> "metrics.Instruments":
+    """Both classifiers, the facts of the test dialogues and the words of the corpus; all ranks have the same."""
+    from detox.evaluation import comparison, metrics
+    from detox.model.classifier import Classifier
+    from detox.params import reading, sections
+    from detox.runtime import devices, fingerprints, ranks
+    from detox.sources import local
+
+    settings = {name: reading.load(sections.Classifier, section=name) for name in comparison.SCORERS}
+    fingerprints.check_alike([reading.load(sections.Evaluate), *settings.values()], [PREPARED, SUMMARIES, RIVALS])
+    classifiers = {name: Classifier(judge, devices.chosen()) for name, judge in settings.items()}
+    scorers = {
+        name: metrics.remembering(partial(ranks.shared_out, classifier.toxicity))
+        for name, classifier in classifiers.items()
+    }
+    facts = comparison.read_facts(local.path(reading.load(sections.Prepare).source) / "facts.jsonl", test)
+    return metrics.Instruments(scorers, facts, metrics.vocabulary([*train, *test]))
+
+
+def publish(
+    trees: "dict[str, dict[str, Any]]", tables: "dict[str, DataFrame]", scores: "Iterable[dict[str, Any]]"
+) -> None:
+    """All that the stage writes."""
+    from detox import files
+    from detox.runtime import ranks
+
     if ranks.rank() == 0:
-        files.write_metrics(METRICS / "evaluate.json", result)
-        files.write_metrics(METRICS / "headline.json", comparison.headline(result))
-        files.write_metrics(METRICS / "claims.json", {"family": family, "a_a": a_a})
-        files.write_metrics(METRICS / "rivals.json", beside)
-        files.write_csv(METRICS / "tradeoff.csv", rivals.tradeoff(beside["systems"]))
-        files.write_csv(METRICS / "progress.csv", rivals.progress(beside["systems"]))
-        files.write_csv(METRICS / "toxicity.csv", comparison.toxicity_table(result))
-        files.write_jsonl(Path("data/scores.jsonl"), comparison.score_rows(test, slices, scores))
+        for name, tree in trees.items():
+            files.write_metrics(METRICS / f"{name}.json", tree)
+        for name, table in tables.items():
+            files.write_csv(METRICS / f"{name}.csv", table)
+        files.write_jsonl(Path("data/scores.jsonl"), scores)
 
 
 if __name__ == "__main__":

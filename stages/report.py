@@ -1,6 +1,6 @@
 """Write the report page, the headline, and the release: the adapter with a model card.
 
-Reads  metrics/{prepare,train,evaluate,claims,rivals}.json, metrics/{train,progress}.csv, data/scores.jsonl,
+Reads  metrics/{prepare,train,evaluate,claims,quarrels,rivals}.json, metrics/{train,progress}.csv, data/scores.jsonl,
        data/summaries/{sft,ppo}.jsonl, data/prepared/test.jsonl, params.yaml, profiles, the bad words,
        models/ppo.
 Writes metrics/report.html   one page that needs nothing else and loads nothing
@@ -18,7 +18,7 @@ METRICS, PREPARED, SUMMARIES = Path("metrics"), Path("data/prepared"), Path("dat
 POLICY = Path("models/ppo")
 ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
 HASHED = (Path("params.yaml"), PREPARED / "test.jsonl", POLICY / "adapter_model.safetensors")
-TREES, CURVES = ("evaluate", "prepare", "train", "claims", "rivals"), ("train", "progress")
+TREES, CURVES = ("evaluate", "prepare", "train", "claims", "quarrels", "rivals"), ("train", "progress")
 
 
 def main() -> None:

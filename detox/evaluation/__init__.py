@@ -7,6 +7,7 @@ words.py       words in every script, for all of these
 modules.py     what the library evaluate asks of ROUGE and toxicity
 statistics.py  paired tests and intervals over clusters of dialogues
 comparison.py  slices, and the change in each
+quarrels.py    whether a quarrel is still reported, and truly
 claims.py      the headline claims, tested as a family
 rivals.py      PPO beside its rivals
 runs.py        several seeds as one result

@@ -32,7 +32,7 @@ class Contents(NamedTuple):
 def render(metrics: Mapping[str, Row], scores: Sequence[Row], contents: Contents) -> str:
     """The page, its every text escaped.
 
-    metrics holds metrics/{evaluate,prepare,train,claims,rivals}.json by name; scores is data/scores.jsonl.
+    metrics holds metrics/{evaluate,prepare,train,claims,quarrels,rivals}.json by name; scores is data/scores.jsonl.
     """
     evaluation, rivals = metrics["evaluate"], metrics["rivals"]
     loader = jinja2.PackageLoader("detox.reporting")
@@ -51,6 +51,7 @@ def render(metrics: Mapping[str, Row], scores: Sequence[Row], contents: Contents
         rivals=rivals,
         systems=tables.systems(rivals["systems"]),
         duels=tables.duels(rivals),
+        quarrels=tables.quarrels(metrics["quarrels"]),
         single=verdicts.single(scores),
         data=metrics["prepare"],
         training=metrics["train"],

@@ -163,3 +163,28 @@ def duels(rivals: Mapping[str, Any]) -> pd.DataFrame:
         if key in measured
     ]
     return pd.DataFrame(rows)
+
+
+def quarrels(measured: Mapping[str, Any]) -> pd.DataFrame:
+    """What became of quarrels, as people read it: a row for each measure of samples and of most probable summaries."""
+    labels = {
+        "repeated": "repeats an insult",
+        "reported": "says who was insulted",
+        "mistaken": "says it of somebody else",
+        "cause": "says over what",
+        "invented": "tells of an insult where there was none",
+    }
+    texts = {"samples": "A sample", "greedy": "The most probable summary"}
+    rows = [
+        {
+            "Share": f"{texts[kind]} {label}",
+            "Dialogues": f"{part[name]['dialogues']:,}",
+            "Before": f"{part[name]['sft']:.4f}",
+            "After": f"{part[name]['ppo']:.4f}",
+            "Change [95 % interval]": "{absolute:+.4f} [{low:+.4f}, {high:+.4f}]".format(**part[name]),
+        }
+        for kind, part in measured.items()
+        for name, label in labels.items()
+        if name in part
+    ]
+    return pd.DataFrame(rows)

@@ -18,6 +18,7 @@ PARAMETERS: dict[str, Any] = {
         "epochs": 1,
         "max_new_tokens": 90,
     },
+    "rank": {"dialogues": None},
     "summarize": {"samples": 3, "stress_samples": 2, "max_new_tokens": 90},
     "rivals": {"dialogues": 2, "best_of": [4], "scales": [0.5]},
 }

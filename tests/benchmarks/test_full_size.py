@@ -19,6 +19,7 @@ from detox.model import fitting, pretrained
 from detox.model.policy import Policy
 
 PARAMETERS = {
+    "rank": {"dialogues": 8},
     "ppo": {"steps": 7, "snapshot_every": 3},
     "summarize": {"samples": 2},
     "rivals": {"dialogues": 4, "best_of": [6], "scales": [0.5]},
@@ -77,18 +78,19 @@ def test_on_flan_t5_base_1_41_percent_of_the_weights_are_trained_and_769_of_the_
 
 
 def test_a_run_counts_steps_dialogues_summaries_and_texts() -> None:
-    """5 systems, the filter, the base, one scale, two snapshots; they are compared with both policies and LEAD-3."""
-    rivals, texts = 4 * (6 + 5 * 3), 2 * 2 * 9 + 4 * (6 + 7 * 2 + 1)
+    """5 systems, the filter, the base, one scale, two snapshots; of both policies all texts are scored, and LEAD-3."""
+    rivals, texts = 4 * (6 + 5 * 3), 2 * (2 + 1) * 9 + 4 * (6 + 5 * 2 + 1)
     assert list(cost.work(PARAMETERS, ROWS).items()) == [
         ("prepare", 1),
         ("fetch_adapter", 1),
+        ("rank_dialogues", 8),
         ("train_ppo", 7),
         ("summarize", 9),
         ("summarize_rivals", rivals),
         ("evaluate", texts),
         ("report", 1),
     ]
-    assert (rivals, texts) == (84, 120)
+    assert (rivals, texts) == (84, 122)
 
 
 def figures() -> dict[str, Any]:

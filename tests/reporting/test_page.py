@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluations import CLAIMS, EVALUATION, RIVALS
+from evaluations import CLAIMS, EVALUATION, QUARRELS, RIVALS
 
 from detox import files, parsing
 from detox.errors import InputError
@@ -68,6 +68,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     Path("metrics/train.csv").write_text("step,reward,kl\n1,0.25,0\n2,1.75,2.5\n")
     files.write_metrics(Path("metrics/claims.json"), CLAIMS)
+    files.write_metrics(Path("metrics/quarrels.json"), QUARRELS)
     files.write_metrics(Path("metrics/rivals.json"), RIVALS)
     Path("metrics/progress.csv").write_text("step,judge,reward\n0,0.3,0.2\n8,0.1,0.05\n")
     Path("params.yaml").write_text(PARAMS)
@@ -123,7 +124,15 @@ def page(project: Path) -> str:
 def test_each_slice_of_the_evaluation_has_a_table(page: str) -> None:
     tables = Page(page).tables
 
-    assert set(tables) == {"claims", "systems", "duel", "all", "stress", ""}  # the last one holds the hashes
+    assert set(tables) == {
+        "claims",
+        "systems",
+        "duel",
+        "quarrels",
+        "all",
+        "stress",
+        "",
+    }  # the last one holds the hashes
     assert tables["all"][0] == ["Measure", "Before", "After", "Change [95 % interval]", "Detectable", "p"]
     assert tables["all"][1] == ["Toxicity, judge", "0.2345", "0.1111", "-52.6 % [-62.6, -42.6]", "", "0.0002"]
     assert tables["stress"][1][1:3] == ["0.6543", "0.3333"]
@@ -218,6 +227,9 @@ def test_claims_and_rivals_say_what_their_metrics_say(page: str) -> None:
     assert tables["duel"][1:] == [
         ["Best of 4 raw", "Toxicity, judge", "0.0500", "0.0700", "+0.0200 [-0.0100, +0.0500]"],
         ["Best of 4 raw", "ROUGE-L", "0.6100", "0.6300", "+0.0200 [+0.0100, +0.0500]"],
+    ]
+    assert tables["quarrels"][1:] == [
+        ["A sample says who was insulted", "1,234", "0.5000", "0.4000", "-0.1000 [-0.2000, +0.0500]"]
     ]
     text = text_of(page)
     assert "The best of 4 is not shown to differ in toxicity from a sample of PPO (0.050 and 0.070, p = 0.2468)" in text

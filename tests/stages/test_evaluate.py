@@ -91,6 +91,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classifiers: Path) 
         write_summaries(policy, GREEDY[policy], SAMPLES[policy])
     write_stress("d2", "d0", "d1")
     write_rivals()
+    Path("words.txt").write_text("clown\n")
     return tmp_path
 
 
@@ -246,6 +247,17 @@ def test_rivals_are_measured_on_their_own_dialogues(project: Path) -> None:
     assert scales == ["scale", "0", "0.5", "1"]
     steps = [line.split(",")[0] for line in Path("metrics/progress.csv").read_text().splitlines()]
     assert steps == ["step", "0", "1"]
+
+
+def test_quarrels_and_insults_are_counted(project: Path) -> None:
+    """Of five most probable summaries one has the word clown before, none after; of ten samples four, and one."""
+    run()
+    quarrels = parsing.read_metrics(Path("metrics/quarrels.json"))
+
+    assert {kind: (part["repeated"]["sft"], part["repeated"]["ppo"]) for kind, part in quarrels.items()} == {
+        "samples": (0.4, 0.1),
+        "greedy": (0.2, 0.0),
+    }
 
 
 def test_the_claims_are_one_family(project: Path) -> None:

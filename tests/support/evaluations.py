@@ -61,6 +61,12 @@ CLAIMS: dict[str, Any] = {
     },
     "a_a": {"splits": 200, "rejections": {"judge": 9, "reward": 12}},
 }
+QUARRELS: dict[str, Any] = {
+    "samples": {
+        "reported": {"dialogues": 1234, "sft": 0.5, "ppo": 0.4, "absolute": -0.1, "low": -0.2, "high": 0.05},
+    },
+    "greedy": {},
+}
 SYSTEM = {"judge": 0.31, "reward": 0.32, "rougeL": 0.33, "grounded": 0.9, "words": 20.5}
 RIVALS: dict[str, Any] = {
     "best_of": [4],
