@@ -74,6 +74,17 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise InputError(f"{path} cannot be read ({error.strerror}): check the path and its permissions") from error
 
 
+def entries(path: Path, where: str) -> list[str]:
+    """The entries of a list, one a line, blank ones left out. Raises InputError, which says where it is named."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no readable list: correct {where}") from error
+    if not (found := [line.strip() for line in lines if line.strip()]):
+        raise InputError(f"{path} has no entries, one a line: correct {where}")
+    return found
+
+
 def decoded(file: Iterable[bytes], path: Path) -> Iterator[tuple[int, str]]:
     """`numbered_lines` of a file that is open already; `path` is for errors."""
     number = 0

@@ -63,9 +63,9 @@ def read(errors: "list[InputError]") -> Sections:
 
 def contents(p: Sections, there: Collection[str], errors: "list[InputError]") -> None:
     """Opens the sources of these sections, and what has none; the others are not there yet, but pinned."""
+    from detox import parsing
     from detox.corpus import heads
     from detox.errors import noted
-    from detox.generation import words
     from detox.model import classifier
     from detox.params import origins
     from detox.sources import local
@@ -87,7 +87,7 @@ def contents(p: Sections, there: Collection[str], errors: "list[InputError]") ->
             heads.check(p["prepare"])
     if "rivals" in p:
         with noted(errors):
-            words.read(Path(p["rivals"].bad_words))
+            parsing.entries(Path(p["rivals"].bad_words), "rivals.bad_words")
 
 
 def device(p: Sections, errors: "list[InputError]") -> None:

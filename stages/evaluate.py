@@ -40,13 +40,12 @@ def main() -> None:
     from detox import parsing
     from detox.corpus import dialogues
     from detox.evaluation import claims, comparison, metrics, quarrels, rivals
-    from detox.generation import words
     from detox.params import reading, sections, training
 
     p, up_against, seed = reading.load(sections.Evaluate), reading.load(sections.Rivals), reading.seed()
     test, train = (dialogues.load(PREPARED / f"{part}.jsonl") for part in ("test", "train"))
     summaries = {name: comparison.read_summaries(SUMMARIES / f"{name}.jsonl", test) for name in comparison.POLICIES}
-    written, insults = rivals.read(RIVALS), words.read(Path(up_against.bad_words))
+    written, insults = rivals.read(RIVALS), parsing.entries(Path(up_against.bad_words), "rivals.bad_words")
     stress = [str(row.get("id")) for row in parsing.read_jsonl(SUMMARIES / "stress.jsonl")]
     by, groups = instruments(test, train), [dialogue.group for dialogue in test]
     calm = comparison.calm(test, by.scorers["judge"], p.toxic_threshold)

@@ -25,7 +25,6 @@ def main() -> None:
     import pandas
 
     from detox import parsing
-    from detox.generation import words
     from detox.params import profiles
     from detox.params.reading import PARAMS
     from detox.reporting import cards, examples, figures, page, provenance, tables, verdicts
@@ -41,7 +40,7 @@ def main() -> None:
         examples=examples.choose(scores, test, before, after),
         provenance=about,
         toy=provenance.toy(settings),
-        insults=frozenset(words.read(Path(settings["rivals"]["bad_words"]))),
+        insults=frozenset(parsing.entries(Path(settings["rivals"]["bad_words"]), "rivals.bad_words")),
         hashes=page.sha256s(HASHED),
     )
     frame, everything = tables.table(metrics["evaluate"]), metrics["evaluate"]["all"]

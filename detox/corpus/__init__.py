@@ -10,6 +10,7 @@ columns.py         which columns hold what
 reader.py          a part of a corpus, row by row, every row checked
 heads.py           what its first rows say of all of it
 risk.py            how toxic its turns are
+provocations.py    rude turns put into dialogues
 cleaning.py        what is kept of a corpus, and the split into parts
 parts.py           those parts, and their files
 

@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import LogitsProcessor, NoBadWordsLogitsProcessor, PreTrainedTokenizerBase
 
+from detox import parsing
 from detox.corpus.dialogues import Dialogue
-from detox.generation import summaries, words
+from detox.generation import summaries
 from detox.generation.summaries import Writer
 from detox.model import adapters
 from detox.model.policy import POLICY, Policy
@@ -39,7 +40,7 @@ def draw(
     The writer's policy comes with the adapter before PPO, and loses it.
     """
     texts = [dialogue.text for dialogue in dialogues]
-    clean = word_filter(writer.prompt.tokenizer, words.read(Path(p.bad_words)))
+    clean = word_filter(writer.prompt.tokenizer, parsing.entries(Path(p.bad_words), "rivals.bad_words"))
     pool = summaries.keys(seed, SAMPLES, p.pool)
     usual = [None, *pool[:samples]]
 

@@ -2,15 +2,13 @@
 
 from pathlib import Path
 
-import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
 from tiny import Prompts, save_adapter
 from transformers import PreTrainedTokenizerBase, T5ForConditionalGeneration
 
-from detox.errors import InputError
-from detox.generation import rivals, words
+from detox.generation import rivals
 from detox.model import prompts
 from detox.model.policy import Policy
 
@@ -79,14 +77,3 @@ def test_the_filter_forbids_words_and_leaves_the_most_probable_summaries_without
     assert 2 < len(free) < len(greedy)
     assert [after[place] for place in free] == [before[place] for place in free]
     assert not any("angry" in words for words in after)
-
-
-def test_a_list_of_words_is_read_line_by_line(tmp_path: Path) -> None:
-    path = tmp_path / "words.txt"
-    path.write_text("fool\n\n old fool \n", encoding="utf-8")
-    assert words.read(path) == ["fool", "old fool"]
-    path.write_text("\n")
-    with pytest.raises(InputError, match=r"words\.txt has no words, one a line: correct rivals\.bad_words"):
-        words.read(path)
-    with pytest.raises(InputError, match=r"absent is no readable list of words"):
-        words.read(tmp_path / "absent")

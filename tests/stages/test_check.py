@@ -296,7 +296,7 @@ OTHERS: dict[str, tuple[Spoil, str]] = {
     ),
     "no list of words": (
         other("rivals", bad_words="nowhere"),
-        "nowhere is no readable list of words: correct rivals.bad_words",
+        "nowhere is no readable list: correct rivals.bad_words",
     ),
     "no base": (
         lambda params: params["model"].update(source={"path": "nowhere", "sha256": "0" * 64}),
