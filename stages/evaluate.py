@@ -10,6 +10,7 @@ Writes metrics/evaluate.json   every number: <slice>.<policy>.…, <slice>.chang
        metrics/progress.csv    toxicity by both scorers at each snapshot of training, for `dvc plots`
        metrics/toxicity.csv    mean toxicity by slice, scorer and policy, for `dvc plots`
        data/scores.jsonl       the scores of each dialogue, for the report
+       data/snapshots.jsonl    a few dialogues before, at each snapshot of training and after, for the report
 """
 
 from functools import partial
@@ -28,7 +29,7 @@ PREPARED, SUMMARIES, RIVALS, METRICS = (
 def main() -> None:
     from detox import files, parsing
     from detox.corpus import dialogues
-    from detox.evaluation import claims, comparison, metrics, rivals
+    from detox.evaluation import claims, comparison, metrics, rivals, snapshots
     from detox.model.classifier import Classifier
     from detox.params import reading, sections
     from detox.runtime import devices, fingerprints, ranks
@@ -55,6 +56,7 @@ def main() -> None:
     result = {name: comparison.compare_slice(name, mask, groups, scores, p, seed) for name, mask in slices.items()}
     family = claims.family(result, groups, scores["sft"], scores["ppo"], p, seed)
     beside, a_a = rivals.compare(test, written, summaries, by, p, seed)
+    along = list(snapshots.along(written, summaries, by.scorers))
     if ranks.rank() == 0:
         files.write_metrics(METRICS / "evaluate.json", result)
         files.write_metrics(METRICS / "headline.json", comparison.headline(result))
@@ -64,6 +66,7 @@ def main() -> None:
         files.write_csv(METRICS / "progress.csv", rivals.progress(beside["systems"]))
         files.write_csv(METRICS / "toxicity.csv", comparison.toxicity_table(result))
         files.write_jsonl(Path("data/scores.jsonl"), comparison.score_rows(test, slices, scores))
+        files.write_jsonl(Path("data/snapshots.jsonl"), along)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ statistics.py  paired tests and intervals over clusters of dialogues
 comparison.py  slices, and the change in each
 claims.py      the headline claims, tested as a family
 rivals.py      PPO beside its rivals
+snapshots.py   a few dialogues along training
 
 It never knows how a summary was made; a scorer of toxicity is a function to it.
 """

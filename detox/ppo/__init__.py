@@ -4,6 +4,7 @@ losses.py      the mathematics, on tensors alone
 baseline.py    what an episode was expected to earn, read off those beside it
 rollouts.py    prompts → episodes: what is sampled, scored and kept
 trainer.py     the loop over steps, and the update
+looks.py       the same few dialogues while it runs, for a person to read
 stats.py       what is told of a step
 state.py       what a run needs to go on
 divergence.py  when training has to stop
