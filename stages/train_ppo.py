@@ -58,7 +58,7 @@ def main() -> None:
         shown = progress.Progress("PPO", "step", p.steps, state.step)
         try:
             for row in steps:
-                shown.show(row.step, reward=f"{row.reward:.2f}", KL=f"{row.kl:z.2f}")
+                shown.show(row.step, reward=f"{row.reward:.2f}", KL=f"{row.kl:z.2f}", toxic=f"{row.toxic:.0%}")
                 if row.step % p.snapshot_every == 0:
                     state.snapshots[row.step] = adapters.weights(policy.language_model, POLICY)
                     state.looks[f"step_{row.step:04d}"] = looks.look(models, watched, p.max_new_tokens)
