@@ -143,7 +143,8 @@ def test_the_table_of_training_has_a_row_a_step_and_a_column_a_figure() -> None:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == COLUMNS.split()
     assert [row["step"] for row in rows] == ["1", "2"]
-    assert names("metrics") == {"adapter.json", "risk.json", "samples.json", "train.csv", "train.json"}
+    written = {"adapter.csv", "adapter.json", "risk.json", "samples.json", "summarize.csv", "train.csv", "train.json"}
+    assert names("metrics") == written
 
 
 def test_of_the_risky_dialogues_it_is_written_down_what_is_written_of_them_before_and_at_each_snapshot() -> None:
@@ -157,6 +158,18 @@ def test_of_the_risky_dialogues_it_is_written_down_what_is_written_of_them_befor
         for name in looks.keys() & greedy.keys():
             expected = toxic if "rude" in greedy[name] else 1 - toxic
             assert looks[name][when] == {"summary": greedy[name], "toxicity": pytest.approx(expected, abs=1e-6)}
+
+
+def test_the_table_of_summarising_has_a_row_a_batch_and_there_is_none_of_an_adapter_that_was_not_tuned() -> None:
+    """Four dialogues at once: with six summaries of each before PPO they come one by one, with three after it, too."""
+    assert Path("metrics/adapter.csv").read_text() == "step,loss,dev_loss\n"
+    with Path("metrics/summarize.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["dialogues"] for row in rows] == ["1", "2", "3", "4"] * 2
+    for name, own in (("sft", rows[:4]), ("ppo", rows[4:])):
+        lengths = [len(row["summary"].split()) for row in read_jsonl(Path(f"data/summaries/{name}.jsonl"))]
+        order = sorted(range(4), key=lambda place: len(DIALOGUES[place]))
+        assert [float(row[name]) for row in own] == [lengths[place] for place in order]
 
 
 def test_summaries_stand_in_test_order_with_one_greedy_text_and_the_samples() -> None:
@@ -219,7 +232,7 @@ def test_the_stress_slice_is_ranked_by_the_reward_model_over_fresh_samples_of_th
 
 def test_a_second_run_gives_the_same_bytes_whatever_the_state_of_torchs_generator() -> None:
     before = contents(*OUTPUTS)
-    assert len(before) == 2 + 3 + 2 * 2 + 5 + 3 + 6
+    assert len(before) == 2 + 3 + 2 * 2 + 7 + 3 + 6
     torch.manual_seed(123)
     run_stages()
     assert contents(*OUTPUTS) == before
