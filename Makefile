@@ -41,9 +41,12 @@ pull: $(READY) ## Fetch what dvc.lock names from the S3 remote, checked
 verify-remote: $(READY) ## Pull the last commit's data into a fresh clone and compare all of it
 	@$(IN_VENV) python -m detox.sharing.remote verify --limit $(LIMIT)
 
-watch: $(READY) ## Draw the curves of a running stage again every 20 s: .dvc_plots/index.html
-	@$(IN_VENV) sh -c 'while python -m dvc plots show --quiet metrics/train.csv; do \
-	  echo ".dvc_plots/index.html: step $$(tail -n 1 metrics/train.csv | cut -d , -f 1)"; sleep 20; done'
+# The curve that was written last is that of the stage that runs.
+CURVES := metrics/adapter.csv metrics/train.csv metrics/summarize.csv
+watch: $(READY) ## Draw the curve of the running stage again every 20 s: .dvc_plots/index.html
+	@$(IN_VENV) sh -c 'while true; do curve=$$(ls -t $(CURVES) 2>/dev/null | head -n 1); \
+	  if [ -n "$$curve" ] && python -m dvc plots show --quiet "$$curve"; \
+	  then echo ".dvc_plots/index.html: $$curve, row $$(tail -n 1 "$$curve" | cut -d , -f 1)"; fi; sleep 20; done'
 
 seeds: $(READY) ## Train and evaluate with five seeds beside the workspace (a quarter of an hour): metrics/seeds.json
 	@$(IN_VENV) python -m stages.seeds

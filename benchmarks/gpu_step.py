@@ -92,7 +92,7 @@ def tuning(folder: Path, device: torch.device, sizes: Sizes) -> float:
     with tempfile.TemporaryDirectory() as unfinished:
         base, new = folder / "t5" / "base", folder / "tuned"
         plan = supervised.Plan(base, p, prompts.Prompt(prompts.tokenizer(base), 512), 1, device)
-        took = seconds(lambda: supervised.tune(plan, rows, [], Path(unfinished, new.name), new))
+        took = seconds(lambda: supervised.tune(plan, rows, [], Path(unfinished, new.name), new, lambda curve: None))
     return sum(len(text.split()) + sizes.tokens for text in texts) / took
 
 

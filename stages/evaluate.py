@@ -12,6 +12,7 @@ Writes metrics/evaluate.json   every number: <slice>.<policy>.…, <slice>.chang
        metrics/progress.csv    toxicity by both scorers at each snapshot of training, for `dvc plots`
        metrics/toxicity.csv    mean toxicity by slice, scorer and policy, for `dvc plots`
        data/scores.jsonl       the scores of each dialogue, for the report
+       data/snapshots.jsonl    a few dialogues before, at each snapshot of training and after, for the report
 """
 
 from functools import partial
@@ -39,7 +40,7 @@ PREPARED, SUMMARIES, RIVALS, METRICS = (
 def main() -> None:
     from detox import parsing
     from detox.corpus import dialogues
-    from detox.evaluation import claims, comparison, metrics, quarrels, rivals
+    from detox.evaluation import claims, comparison, metrics, quarrels, rivals, snapshots
     from detox.params import reading, sections, training
 
     p, up_against, seed = reading.load(sections.Evaluate), reading.load(sections.Rivals), reading.seed()
@@ -70,7 +71,11 @@ def main() -> None:
         "progress": rivals.progress(beside["systems"]),
         "toxicity": comparison.toxicity_table(result),
     }
-    publish(trees, tables, comparison.score_rows(test, slices, scores))
+    rows = {
+        "scores": comparison.score_rows(test, slices, scores),
+        "snapshots": list(snapshots.along(written, summaries, by.scorers)),
+    }
+    publish(trees, tables, rows)
 
 
 def instruments(test: "list[Dialogue]", train: "list[Dialogue]") -> "metrics.Instruments":
@@ -93,7 +98,7 @@ def instruments(test: "list[Dialogue]", train: "list[Dialogue]") -> "metrics.Ins
 
 
 def publish(
-    trees: "dict[str, dict[str, Any]]", tables: "dict[str, DataFrame]", scores: "Iterable[dict[str, Any]]"
+    trees: "dict[str, dict[str, Any]]", tables: "dict[str, DataFrame]", rows: "dict[str, Iterable[dict[str, Any]]]"
 ) -> None:
     """All that the stage writes."""
     from detox import files
@@ -104,7 +109,8 @@ def publish(
             files.write_metrics(METRICS / f"{name}.json", tree)
         for name, table in tables.items():
             files.write_csv(METRICS / f"{name}.csv", table)
-        files.write_jsonl(Path("data/scores.jsonl"), scores)
+        for name, lines in rows.items():
+            files.write_jsonl(Path(f"data/{name}.jsonl"), lines)
 
 
 if __name__ == "__main__":

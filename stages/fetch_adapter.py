@@ -2,8 +2,8 @@
 
 Reads  what lies at adapter.source.path and the base; params: seed, compute.device, model, adapter.
 Writes models/adapter: adapter_config.json, adapter_model.safetensors; metrics/adapter.json: its size, and if it was
-       made here the ROUGE on the dev part, if it was tuned the steps and the loss, too. An interrupted tuning goes on
-       where .resume has it.
+       made here the ROUGE on the dev part, if it was tuned the steps and the loss, too; metrics/adapter.csv: the losses
+       while it is tuned, at each look at the dev part. An interrupted tuning goes on where .resume has it.
 """
 
 import os
@@ -25,6 +25,7 @@ def main() -> None:
     base, source = local.path(model.source), local.path(p.source)
     if p.tuning is None or not p.source.made_here:
         publish(source, base, {})
+        record([])
         return
     # Only here, because it takes seconds.
     from detox.corpus import dialogues
@@ -38,11 +39,21 @@ def main() -> None:
     if p.source.origin == origins.NEW:
         with tempfile.TemporaryDirectory() as folder:
             publish(Path(folder), base, supervised.begin(plan, dev, Path(folder)))
+        record([])
     else:
         interrupted = RESUME / plan.fingerprint(source)
         made = interrupted / "adapter"
-        publish(made, base, supervised.tune(plan, train, dev, interrupted, made))
+        publish(made, base, supervised.tune(plan, train, dev, interrupted, made, record))
         files.remove(interrupted)
+
+
+def record(rows: "list[dict[str, float]]") -> None:
+    """The curve so far: `dvc plots` follows it while the stage runs. There is none where nothing is tuned."""
+    import pandas
+
+    from detox import files
+
+    files.write_csv(Path("metrics/adapter.csv"), pandas.DataFrame(rows, columns=["step", "loss", "dev_loss"]))
 
 
 def publish(adapter: Path, base: Path, metrics: dict[str, float]) -> None:

@@ -1,8 +1,8 @@
 """Write the report page, the headline, and the release: the adapter with a model card.
 
 Reads  metrics/{prepare,train,evaluate,claims,quarrels,rivals}.json, metrics/{train,progress}.csv, data/scores.jsonl,
-       data/summaries/{sft,ppo}.jsonl, data/prepared/test.jsonl, params.yaml, profiles, the bad words,
-       models/ppo.
+       data/snapshots.jsonl, data/summaries/{sft,ppo}.jsonl, data/prepared/test.jsonl, params.yaml, profiles, the bad
+       words, models/ppo.
 Writes metrics/report.html   one page that needs nothing else and loads nothing
        metrics/headline.md   the short before-and-after table, for the terminal
        metrics/result.svg    the page's first pictures, for the README
@@ -38,6 +38,7 @@ def main() -> None:
     contents = page.Contents(
         figures=figures.draw(training, scores, metrics, progress),
         examples=examples.choose(scores, test, before, after),
+        along=parsing.read_jsonl(Path("data/snapshots.jsonl")),
         provenance=about,
         toy=provenance.toy(settings),
         insults=frozenset(parsing.entries(Path(settings["rivals"]["bad_words"]), "rivals.bad_words")),

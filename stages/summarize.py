@@ -3,7 +3,8 @@
 Reads  data/prepared/test.jsonl, models/adapter, models/ppo, the base and the reward model;
        params: seed, model, reward, summarize.
 Writes data/summaries/sft.jsonl, ppo.jsonl (id, group, greedy summary, samples) and stress.jsonl (id, toxicity);
-       until then its state, to .resume/summarize: an interrupted run is taken up again.
+       after every batch metrics/summarize.csv (dialogues done, and by policy the mean words of the batch's greedy
+       summaries); until then its state, to .resume/summarize: an interrupted run is taken up again.
 """
 
 from pathlib import Path
@@ -67,16 +68,33 @@ def draw(
     note_cut(sum(prompt.too_long(texts)), len(texts), model.max_prompt_tokens)
     before = [None, *summaries.keys(seed, summaries.SAMPLES, p.samples)]
     fresh = summaries.keys(seed, summaries.STRESS_SAMPLES, p.stress_samples)
-    step, record, _ = unfinished.state or State(0, {name: [] for name in ADAPTERS}, {})
-    drawn: dict[str, dict[int, list[str]]] = {name: dict(rows) for name, rows in record.items()}
+    step, past, _ = unfinished.state or State(0, {"drawn": {name: [] for name in ADAPTERS}, "curve": []}, {})
+    drawn: dict[str, dict[int, list[str]]] = {name: dict(rows) for name, rows in past["drawn"].items()}
+    curve: list[dict[str, float]] = list(past["curve"])
+    record(curve)
     for (name, adapter), keys in zip(ADAPTERS.items(), ([*before, *fresh], before), strict=True):
         policy = Policy(base, adapter, model.dtype, device)
         writer = summaries.Writer(policy, prompt, p.batch_size, p.max_new_tokens)
         for batch in summaries.draw(writer, texts, keys, drawn[name]):
             drawn[name] |= batch
             step += 1
-            unfinished.keep(State(step, {name: list(rows.items()) for name, rows in drawn.items()}, {}))
+            words = [len(written[0].split()) for written in batch.values()]
+            curve.append({"dialogues": len(drawn[name]), name: sum(words) / len(words)})
+            record(curve)
+            so_far = {key: list(rows.items()) for key, rows in drawn.items()}
+            unfinished.keep(State(step, {"drawn": so_far, "curve": list(curve)}, {}))
     return {name: [rows[number] for number in range(len(test))] for name, rows in drawn.items()}
+
+
+def record(curve: "list[dict[str, float]]") -> None:
+    """The curve so far, after every batch: `dvc plots` follows it while the stage runs."""
+    import pandas
+
+    from detox import files
+    from detox.runtime import ranks
+
+    if ranks.rank() == 0:
+        files.write_csv(Path("metrics/summarize.csv"), pandas.DataFrame(curve, columns=["dialogues", *ADAPTERS]))
 
 
 def publish(rows_of: "dict[str, list[dict[str, Any]]]") -> None:

@@ -2,10 +2,12 @@
 
 Reads  data/prepared/train.jsonl, data/risk.jsonl, models/adapter, the base and the reward model;
        params: seed, model, reward, ppo.
-Writes models/ppo, models/snapshots; after every step metrics/train.json, metrics/train.csv; until then its state, to
-       .resume/train_ppo.
+Writes models/ppo, models/snapshots; after every step metrics/train.json, metrics/train.csv and metrics/samples.json
+       (a few training dialogues, by id: their most probable summary, with P(toxic) by the reward, before training and
+       at each snapshot); until then its state, to .resume/train_ppo.
 """
 
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from detox.params import training
     from detox.ppo.state import TrainState
 
+WATCHED = 3  # dialogues that are summarised at each snapshot; there is something to gain in them
 TRAIN, RISK, ADAPTER = Path("data/prepared/train.jsonl"), Path("data/risk.jsonl"), Path("models/adapter")
 
 
@@ -25,7 +28,7 @@ def main() -> None:
     from detox.model.classifier import Classifier
     from detox.model.policy import POLICY, Policy
     from detox.params import reading, sections, training
-    from detox.ppo import divergence, trainer
+    from detox.ppo import divergence, looks, trainer
     from detox.ppo.rollouts import Models
     from detox.ppo.state import TrainState
     from detox.runtime import checkpoints, devices, memory, progress, ranks
@@ -39,6 +42,9 @@ def main() -> None:
     prompt, texts, risky = prompts.load(base, model), [dialogue.text for dialogue in train], risk.read(RISK, train)
     note_cut(cut := sum(prompt.too_long(texts)), len(texts), model.max_prompt_tokens)
     models = Models(policy, reward, prompt)
+    watched = {
+        dialogue.id: dialogue.text for dialogue in dialogues.evenly(list(compress(train, risky)) or train, WATCHED)
+    }
     state, inputs = TrainState(policy, p), [TRAIN, RISK, ADAPTER, base, local.path(judged.source)]
     with checkpoints.resumable(
         "train_ppo", [seed, model, judged, p, devices.name(device)], inputs, p.checkpoint_every
@@ -46,14 +52,17 @@ def main() -> None:
         if unfinished.state:
             state.restore(unfinished.state)
             record(policy, state, p, cut)
+        else:
+            state.looks["before"] = looks.look(models, watched, p.max_new_tokens)
         steps = memory.sparing(lambda p: trainer.train(models, texts, risky, p, seed, state), p, state)
         shown = progress.Progress("PPO", "step", p.steps, state.step)
         try:
             for row in steps:
-                shown.show(row.step, reward=f"{row.reward:.2f}", KL=f"{row.kl:z.2f}")
-                record(policy, state, p, cut)
+                shown.show(row.step, reward=f"{row.reward:.2f}", KL=f"{row.kl:z.2f}", toxic=f"{row.toxic:.0%}")
                 if row.step % p.snapshot_every == 0:
                     state.snapshots[row.step] = adapters.weights(policy.language_model, POLICY)
+                    state.looks[f"step_{row.step:04d}"] = looks.look(models, watched, p.max_new_tokens)
+                record(policy, state, p, cut)
                 unfinished.keep(state.freeze())
         except divergence.Diverged as error:
             raise divergence.report(error, state.step + 1, unfinished.area / "diverged", prompt.tokenizer) from error
@@ -67,12 +76,13 @@ def record(policy: "Policy", state: "TrainState", p: "training.Ppo", cut: int) -
     import pandas
 
     from detox import files
-    from detox.ppo import stats
+    from detox.ppo import looks, stats
     from detox.runtime import ranks
 
     if ranks.rank() == 0:
         summary = policy.sizes() | stats.summary(state.rows, p.batch_size) | {"prompts_cut": cut}
         files.write_metrics(Path("metrics/train.json"), summary, exact=("kl_first", "ratio_error_first"))
+        files.write_metrics(Path("metrics/samples.json"), looks.by_dialogue(state.looks))
         files.write_csv(Path("metrics/train.csv"), pandas.DataFrame(state.rows).drop(columns="ratio_error"))
 
 

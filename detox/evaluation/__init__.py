@@ -11,6 +11,7 @@ quarrels.py    whether a quarrel is still reported, and truly
 claims.py      the headline claims, tested as a family
 rivals.py      PPO beside its rivals
 runs.py        several seeds as one result
+snapshots.py   a few dialogues along training
 
 It never knows how a summary was made; a scorer of toxicity is a function to it.
 """

@@ -6,6 +6,7 @@ batches.py     which dialogues a rollout takes
 rewards.py     what a summary earns, and what distance costs
 rollouts.py    prompts → episodes: what is sampled, scored and kept
 trainer.py     the loop over steps, and the update
+looks.py       the same few dialogues while it runs, for a person to read
 stats.py       what is told of a step
 state.py       what a run needs to go on
 divergence.py  when training has to stop

@@ -10,12 +10,13 @@ from torch import Tensor
 
 from detox.model.policy import Policy
 from detox.params import training
+from detox.ppo.looks import Look
 from detox.ppo.stats import StepStats
 from detox.runtime.checkpoints import State
 
 
 class TrainState:
-    """The optimiser with its weights and moments, the log, and the snapshots so far."""
+    """The optimiser with its weights and moments, the log, the snapshots and the looks so far."""
 
     def __init__(self, policy: Policy, p: training.Ppo):
         self.optimizer = torch.optim.AdamW(
@@ -27,6 +28,7 @@ class TrainState:
         )
         self.rows: list[StepStats] = []
         self.snapshots: dict[int, dict[str, Tensor]] = {}  # of a step, the adapter's weights by peft's names
+        self.looks: dict[str, Look] = {}  # before, and at each snapshot
 
     @property
     def step(self) -> int:
@@ -44,7 +46,8 @@ class TrainState:
             tensors |= {f"optimizer/{place}/{name}": moment.clone() for name, moment in moments.items()}
         for step, snapshot in self.snapshots.items():
             tensors |= {f"snapshots/{step}/{name}": weight for name, weight in snapshot.items()}
-        return State(self.step, {"rows": [asdict(row) for row in self.rows]}, tensors)
+        record = {"rows": [asdict(row) for row in self.rows], "looks": dict(self.looks)}
+        return State(self.step, record, tensors)
 
     @torch.no_grad()
     def restore(self, state: State) -> None:
@@ -61,3 +64,4 @@ class TrainState:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.rows = [StepStats(**row) for row in state.record["rows"]]
+        self.looks = dict(state.record["looks"])

@@ -23,6 +23,7 @@ class Contents(NamedTuple):
 
     figures: Mapping[str, Sequence[Mapping[str, str]]]  # of figures.draw
     examples: Mapping[str, Sequence[Row]]  # of examples.choose
+    along: Sequence[Row]  # data/snapshots.jsonl
     provenance: Mapping[str, str]  # of provenance.described
     toy: bool  # the models are the miniature's
     insults: Collection[str]  # words to mark

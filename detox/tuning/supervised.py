@@ -5,7 +5,7 @@ Or a fresh one, which has learnt nothing: a base that summarises already needs n
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from peft import PeftModel, get_peft_model
 from transformers import (
     DataCollatorForSeq2Seq,
     EarlyStoppingCallback,
+    PrinterCallback,
     Seq2SeqTrainer,
     Seq2SeqTrainingArguments,
     set_seed,
@@ -29,6 +30,7 @@ from detox.model.prompts import Prompt
 from detox.model.sampling import seed_of
 from detox.params.training import Tuning
 from detox.runtime import devices, fingerprints
+from detox.tuning.curve import Curve, Row
 
 PARTS = (adapters.CONFIG, adapters.WEIGHTS, OPTIMIZER_NAME, SCHEDULER_NAME, "rng_state.pth")  # of a checkpoint
 EVALUATIONS = 5  # looks at the dev part, and checkpoints to resume from, in a pass over the training dialogues
@@ -53,13 +55,18 @@ class Plan(NamedTuple):
 
 
 def tune(
-    plan: Plan, train: Sequence[Dialogue], dev: Sequence[Dialogue], unfinished: Path, folder: Path
+    plan: Plan,
+    train: Sequence[Dialogue],
+    dev: Sequence[Dialogue],
+    unfinished: Path,
+    folder: Path,
+    told: Callable[[list[Row]], None],
 ) -> dict[str, Any]:
     """Tunes a LoRA adapter, writes it into `folder`, and returns how it went: steps, losses in nats a token, ROUGE.
 
     Every reference of a dialogue is an example. With dev dialogues, the adapter of the lowest dev loss is kept, and
     training ends when that has not fallen for `p.patience` looks. What was interrupted goes on from the last whole
-    checkpoint in `unfinished`.
+    checkpoint in `unfinished`. `told` is given the curve so far at each look.
     """
     set_seed(plan.seed)
     p = plan.tuning
@@ -73,8 +80,9 @@ def tune(
         train_dataset=passes,
         eval_dataset=held_out if dev else None,  # type: ignore[arg-type]
         data_collator=DataCollatorForSeq2Seq(plan.prompt.tokenizer, model=model),
-        callbacks=[EarlyStoppingCallback(p.patience)] if dev else [],
+        callbacks=[Curve(told), *([EarlyStoppingCallback(p.patience)] if dev else [])],
     )
+    trainer.remove_callback(PrinterCallback)  # Curve speaks
     trainer.train(resume_from_checkpoint=_newest(unfinished))
     model.save_pretrained(str(folder), save_embedding_layers=False)
     result: dict[str, Any] = {"steps": trainer.state.global_step}
@@ -179,5 +187,6 @@ def _arguments(unfinished: Path, plan: Plan, examples: int, dev: bool) -> Seq2Se
         metric_for_best_model="eval_loss" if dev else None,
         logging_steps=interval,
         report_to="none",
+        disable_tqdm=True,
         dataloader_pin_memory=False,
     )

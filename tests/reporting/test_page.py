@@ -60,6 +60,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for number, name in enumerate(ids)
     ]
     files.write_jsonl(Path("data/scores.jsonl"), scores)
+    looks = [
+        {"when": when, "summary": text, "judge": judge, "reward": 0.125}
+        for when, text, judge in (("before", f"a y {HOSTILE}", 0.75), ("step_0002", "a b", 0.5), ("after", "a b", 0.25))
+    ]
+    files.write_jsonl(Path("data/snapshots.jsonl"), [{"id": "d1", "looks": looks}])
     files.write_metrics(Path("metrics/evaluate.json"), EVALUATION)
     files.write_metrics(Path("metrics/prepare.json"), {"train": 1234, "test": 6})
     training = {"steps": 2, "episodes": 8, "trainable_parameters": 1000, "trainable_percent": 1.5}
@@ -124,19 +129,24 @@ def page(project: Path) -> str:
 def test_each_slice_of_the_evaluation_has_a_table(page: str) -> None:
     tables = Page(page).tables
 
-    assert set(tables) == {
-        "claims",
-        "systems",
-        "duel",
-        "quarrels",
-        "all",
-        "stress",
-        "",
-    }  # the last one holds the hashes
+    by_slice, last = {"all", "stress"}, ""  # the last one holds the hashes
+    assert set(tables) == {"claims", "systems", "duel", "quarrels", "along-1", *by_slice, last}
     assert tables["all"][0] == ["Measure", "Before", "After", "Change [95 % interval]", "Detectable", "p"]
     assert tables["all"][1] == ["Toxicity, judge", "0.2345", "0.1111", "-52.6 % [-62.6, -42.6]", "", "0.0002"]
     assert tables["stress"][1][1:3] == ["0.6543", "0.3333"]
     assert (len(tables["all"]), len(tables["stress"])) == (24, 24)
+
+
+def test_summaries_along_training_stand_in_their_order_each_with_both_scores(page: str) -> None:
+    rows = Page(page).tables["along-1"]
+    assert [[row[0], *row[2:]] for row in rows] == [
+        ["When", "Judge", "Reward"],
+        ["before", "0.7500", "0.1250"],
+        ["step 0002", "0.5000", "0.1250"],
+        ["after", "0.2500", "0.1250"],
+    ]
+    assert page.count("<td>a <mark>b</mark></td>") == 2, "what the summary before has not"
+    assert '<td>a <b class="insult">y</b> ' in page
 
 
 def text_of(page: str) -> str:
@@ -242,7 +252,7 @@ def test_an_example_shows_each_text_with_its_own_score_and_marks_the_insult(page
     before, after = first.partition("Before")[2].split("After", 1)
     assert re.findall(r"toxicity ([\d.]+)", before) == ["0.5000", "0.7000"]
     assert re.findall(r"toxicity ([\d.]+)", after) == ["0.0000", "0.2500"]
-    assert page.count('<b class="insult">y</b>') == 12, "the second sample of six dialogues, before and after"
+    assert page.count('<b class="insult">y</b>') == 12 + 1, "the second sample of six dialogues, and one of a snapshot"
 
 
 def test_nothing_is_fetched(page: str) -> None:
@@ -266,7 +276,8 @@ def test_texts_of_the_data_are_escaped(page: str) -> None:
 def test_what_the_data_says_opens_and_closes_no_element_of_the_page(page: str) -> None:
     """With harmless texts in the same places it has the same elements."""
     elements = [tag for tag, _ in Page(page).tags if tag != "mark"]
-    for path in ("data/prepared/test.jsonl", *(f"data/summaries/{name}.jsonl" for name in ("sft", "ppo"))):
+    summaries = [f"data/summaries/{name}.jsonl" for name in ("sft", "ppo")]
+    for path in ("data/prepared/test.jsonl", "data/snapshots.jsonl", *summaries):
         text = Path(path).read_text(encoding="utf-8")
         for hostile in (HOSTILE, MARKUP):
             text = text.replace(json.dumps(hostile)[1:-1], "words")

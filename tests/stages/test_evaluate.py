@@ -260,6 +260,22 @@ def test_quarrels_and_insults_are_counted(project: Path) -> None:
     }
 
 
+def test_the_most_toxic_before_are_followed_through_the_snapshots(project: Path) -> None:
+    evaluate.main()
+    rows = parsing.read_jsonl(Path("data/snapshots.jsonl"))
+
+    before = {f"d{place}": p_toxic("judge", GREEDY["sft"][place]) for place in (0, 1, 3)}
+    assert [row["id"] for row in rows] == sorted(before, key=before.__getitem__, reverse=True)
+    for row in rows:
+        place = int(row["id"][1])
+        texts = [GREEDY["sft"][place], "bob leaves", GREEDY["ppo"][place]]
+        assert [look["when"] for look in row["looks"]] == ["before", "step_0001", "after"]
+        assert [look["summary"] for look in row["looks"]] == texts
+        for scorer in ("judge", "reward"):
+            expected = [p_toxic(scorer, text) for text in texts]
+            assert [look[scorer] for look in row["looks"]] == pytest.approx(expected, abs=2e-6)
+
+
 def test_the_claims_are_one_family(project: Path) -> None:
     evaluation = run()
     claims = parsing.read_metrics(Path("metrics/claims.json"))
@@ -273,7 +289,7 @@ def test_the_claims_are_one_family(project: Path) -> None:
 
 def test_two_runs_give_the_same_bytes(project: Path) -> None:
     paths = [Path(f"metrics/{name}") for name in ("evaluate.json", "headline.json", "claims.json", "rivals.json")]
-    paths.append(Path("data/scores.jsonl"))
+    paths += [Path("data/scores.jsonl"), Path("data/snapshots.jsonl")]
     evaluate.main()
     first = [path.read_bytes() for path in paths]
     evaluate.main()

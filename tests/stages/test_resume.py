@@ -21,7 +21,10 @@ from stages import summarize, train_ppo
 
 pytest_plugins = ["models", "projects"]
 
-OUTS = {train_ppo: ["models/ppo", "models/snapshots", "metrics"], summarize: ["data/summaries"]}
+OUTS = {
+    train_ppo: ["models/ppo", "models/snapshots", "metrics"],
+    summarize: ["data/summaries", "metrics/summarize.csv"],
+}
 CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir"}
 
 every_stage = pytest.mark.parametrize("stage", OUTS, ids=lambda stage: str(stage.__name__).removeprefix("stages."))
@@ -68,8 +71,8 @@ def commit_of(step: int) -> Callable[[str, Any], bool]:
 
 def without_outs(stage: ModuleType) -> None:
     """As DVC begins: it removes the outs before every run."""
-    for out in OUTS[stage]:
-        shutil.rmtree(out, ignore_errors=True)
+    for out in map(Path, OUTS[stage]):
+        out.unlink() if out.is_file() else shutil.rmtree(out, ignore_errors=True)
 
 
 def finish(stage: ModuleType) -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import platform
 import shutil
@@ -142,7 +143,33 @@ def test_the_table_of_training_has_a_row_a_step_and_a_column_a_figure() -> None:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == COLUMNS.split()
     assert [row["step"] for row in rows] == ["1", "2"]
-    assert names("metrics") == {"adapter.json", "train.csv", "train.json"}
+    written = {"adapter.csv", "adapter.json", "risk.json", "samples.json", "summarize.csv", "train.csv", "train.json"}
+    assert names("metrics") == written
+
+
+def test_of_the_risky_dialogues_it_is_written_down_what_is_written_of_them_before_and_at_each_snapshot() -> None:
+    """The word rude makes d0 and d3 risky; they are test dialogues, too, which other stages have summarised."""
+    looks = read_metrics(Path("metrics/samples.json"))
+    written = {"before": "summaries/sft", "step_0001": "rivals/step_0001", "step_0002": "summaries/ppo"}
+    assert {name: set(seen) for name, seen in looks.items()} == {"d0": set(written), "d3": set(written)}
+    toxic = 1 / (1 + math.exp(-2))  # the logits are (-1, 1) with the word and (1, -1) without it
+    for when, path in written.items():
+        greedy = {row["id"]: row["summary"] for row in read_jsonl(Path(f"data/{path}.jsonl"))}
+        for name in looks.keys() & greedy.keys():
+            expected = toxic if "rude" in greedy[name] else 1 - toxic
+            assert looks[name][when] == {"summary": greedy[name], "toxicity": pytest.approx(expected, abs=1e-6)}
+
+
+def test_the_table_of_summarising_has_a_row_a_batch_and_there_is_none_of_an_adapter_that_was_not_tuned() -> None:
+    """Four dialogues at once: with six summaries of each before PPO they come one by one, with three after it, too."""
+    assert Path("metrics/adapter.csv").read_text() == "step,loss,dev_loss\n"
+    with Path("metrics/summarize.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["dialogues"] for row in rows] == ["1", "2", "3", "4"] * 2
+    for name, own in (("sft", rows[:4]), ("ppo", rows[4:])):
+        lengths = [len(row["summary"].split()) for row in read_jsonl(Path(f"data/summaries/{name}.jsonl"))]
+        order = sorted(range(4), key=lambda place: len(DIALOGUES[place]))
+        assert [float(row[name]) for row in own] == [lengths[place] for place in order]
 
 
 def test_summaries_stand_in_test_order_with_one_greedy_text_and_the_samples() -> None:
@@ -205,7 +232,7 @@ def test_the_stress_slice_is_ranked_by_the_reward_model_over_fresh_samples_of_th
 
 def test_a_second_run_gives_the_same_bytes_whatever_the_state_of_torchs_generator() -> None:
     before = contents(*OUTPUTS)
-    assert len(before) == 2 + 3 + 2 * 2 + 3 + 3 + 6
+    assert len(before) == 2 + 3 + 2 * 2 + 7 + 3 + 6
     torch.manual_seed(123)
     run_stages()
     assert contents(*OUTPUTS) == before
@@ -255,7 +282,7 @@ def test_a_failure_halfway_leaves_the_earlier_outputs_and_no_scraps(word_classif
     with pytest.raises(InputError, match="no label 'toxic'"):
         summarize.main()
     assert contents(*OUTPUTS) == before
-    assert names("data") == {"prepared", "summaries", "rivals"}
+    assert names("data") == {"prepared", "risk.jsonl", "summaries", "rivals"}
 
 
 def test_bad_input_is_one_line_and_exit_status_1(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

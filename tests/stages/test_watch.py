@@ -70,5 +70,8 @@ def test_two_commands_follow_the_training_and_an_interrupt_says_where_it_goes_on
     out, err = again.communicate(timeout=300)
     assert again.returncode == 0, err[-2000:]
     assert "train_ppo: going on from step " in err
-    assert "train_ppo: wrote models/ppo, models/snapshots, metrics/train.json, metrics/train.csv in " in out
+    assert (
+        "train_ppo: wrote models/ppo, models/snapshots, metrics/train.json, metrics/samples.json, metrics/train.csv in "
+        in out
+    )
     assert parsing.read_metrics(clone / "metrics/train.json")["steps"] == STEPS

@@ -20,7 +20,7 @@ TABLE: dict[str, dict[str, Case]] = tomllib.loads((Path(__file__).parent / "bad_
 EARLIER = {
     "stages.fetch_sources": ["downloads/model/config.json"],
     "stages.prepare": ["data/prepared/train.jsonl", "data/prepared/test.jsonl", "metrics/prepare.json"],
-    "stages.fetch_adapter": ["models/adapter/adapter_model.safetensors", "metrics/adapter.json"],
+    "stages.fetch_adapter": ["models/adapter/adapter_model.safetensors", "metrics/adapter.csv"],
     "stages.train_ppo": ["models/ppo/adapter_model.safetensors", "models/snapshots/step_0001/x", "metrics/train.json"],
     "stages.summarize_rivals": ["data/rivals/base.jsonl"],
     "stages.evaluate": ["data/scores.jsonl", "metrics/evaluate.json"],

@@ -42,10 +42,13 @@ P = Tuning(
 PAIRS = [Dialogue(f"d{n}", text, ("Ann was kind", "Bob was calm"), f"d{n}") for n, text in enumerate(DIALOGUES)]
 
 
+CURVES: list[list[dict[str, float]]] = []  # told at each look
+
+
 def tune(base: Path, folder: Path, dev: int, **changes: Any) -> dict[str, Any]:
     p = Tuning(**{**P.__dict__, **{k: v for k, v in changes.items() if k in P.__dict__}})
     plan = supervised.Plan(base, p, prompt(base), changes.get("seed", 1), CPU)
-    return supervised.tune(plan, PAIRS, PAIRS[:dev], folder, folder / "adapter")
+    return supervised.tune(plan, PAIRS, PAIRS[:dev], folder, folder / "adapter", CURVES.append)
 
 
 def prompt(base: Path, **changes: Any) -> prompts.Prompt:
@@ -58,6 +61,9 @@ def test_the_references_become_likely_and_the_adapter_fits_its_base(base: Path, 
     metrics = tune(base, tmp_path / "run", dev=3)
     assert metrics["steps"] == 18
     assert metrics["dev_loss"] < 2
+    curve = CURVES[-1]
+    assert [row["step"] for row in curve] == list(range(1, 19)), "six steps a pass, and five looks: one each step"
+    assert min(row["dev_loss"] for row in curve) == metrics["dev_loss"]
     assert {"rouge1", "rouge2", "rougeL", "rougeLsum"} <= metrics.keys()
     adapters.check(tmp_path / "run" / "adapter", base)
     assert adapters.describe(tmp_path / "run" / "adapter")["rank"] == 2
@@ -85,6 +91,7 @@ def test_a_pass_has_every_example_once_and_hardly_a_batch_of_short_and_long_prom
 @pytest.mark.slow
 def test_an_interrupted_run_ends_with_the_same_weights(base: Path, tmp_path: Path) -> None:
     tune(base, tmp_path / "whole", dev=2)
+    told = CURVES[-1]
     shutil.copytree(tmp_path / "whole", tmp_path / "half", ignore=shutil.ignore_patterns("adapter", "checkpoint-18"))
     [kept] = (tmp_path / "half").iterdir()
     assert kept.name == "checkpoint-17"
@@ -92,6 +99,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(base: Path, tmp_path: Pat
     whole, half = (load_file(tmp_path / run / "adapter" / "adapter_model.safetensors") for run in ("whole", "half"))
     assert whole.keys() == half.keys()
     assert all(whole[name].equal(half[name]) for name in whole)
+    assert CURVES[-1] == told, "the curve goes on from what it was"
 
 
 def killed(base: Path, folder: Path, step: int, **how: Any) -> int:
