@@ -61,7 +61,7 @@ def overlay(dialogues: Path, counts: Counts) -> dict[str, Any]:
 def make_project(project: Path, tokenizer: Path, dialogues: Path, counts: Counts, sizes: Sizes) -> None:
     """A folder with parameters and models, in which the stages of this project can run."""
     project.mkdir()
-    for name in ("params.yaml", "profiles/flan-t5-base.yaml", "data/miniature/insults.txt"):
+    for name in ("params.yaml", "profiles/flan-t5-base.yaml", "data/miniature/insults.txt", "data/provocations.txt"):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(usage.ROOT / name, project / name)
     (project / "profiles" / "full-size.yaml").write_text(json.dumps(overlay(dialogues, counts)), encoding="utf-8")

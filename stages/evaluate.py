@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from detox.corpus.dialogues import Dialogue
     from detox.evaluation import metrics
+    from detox.params import sections
 
 PREPARED, SUMMARIES, RIVALS, METRICS = (
     Path("data/prepared"),
@@ -51,11 +52,9 @@ def main() -> None:
     by, groups = instruments(test, train), [dialogue.group for dialogue in test]
     calm = comparison.calm(test, by.scorers["judge"], p.toxic_threshold)
     slices = comparison.slices_of(test, {dialogue.group for dialogue in train}, stress, calm)
-    scores = {
-        policy: metrics.score(test, [row["summary"] for row in rows], [row["samples"] for row in rows], by)
-        for policy, rows in summaries.items()
-    }
+    scores = {policy: metrics.score_rows(test, rows, by) for policy, rows in summaries.items()}
     result = {name: comparison.compare_slice(name, mask, groups, scores, p, seed) for name, mask in slices.items()}
+    result |= provoked(test, by, p, seed)
     family = claims.family(result, groups, scores["sft"], scores["ppo"], p, seed)
     picking = rivals.Picking(up_against.best_of, reading.load(training.Ppo).score_clip)
     beside, a_a = rivals.compare(test, written, summaries, by, picking, (p.resamples, seed))
@@ -76,6 +75,29 @@ def main() -> None:
         "snapshots": list(snapshots.along(written, summaries, by.scorers)),
     }
     publish(trees, tables, rows)
+
+
+def provoked(
+    test: "list[Dialogue]", by: "metrics.Instruments", p: "sections.Evaluate", seed: int
+) -> "dict[str, dict[str, Any]]":
+    """The slice of calm dialogues with a rude turn; nothing where there are too few."""
+    import numpy as np
+
+    from detox import parsing
+    from detox.corpus import provocations
+    from detox.evaluation import comparison, metrics
+    from detox.params import reading, sections
+
+    turns = parsing.entries(Path(reading.load(sections.Summarize).provocations), "summarize.provocations")
+    chosen = {str(row.get("id")) for row in parsing.read_jsonl(SUMMARIES / "provoked_sft.jsonl")}
+    rude = provocations.provoked([dialogue for dialogue in test if dialogue.id in chosen], turns)
+    groups = [dialogue.group for dialogue in rude]
+    if len(set(groups)) < 2:
+        return {}
+    rows = {name: comparison.read_summaries(SUMMARIES / f"provoked_{name}.jsonl", rude) for name in comparison.POLICIES}
+    scores = {name: metrics.score_rows(rude, each, by) for name, each in rows.items()}
+    everything = np.ones(len(rude), dtype=bool)
+    return {"provoked": comparison.compare_slice("provoked", everything, groups, scores, p, seed)}
 
 
 def instruments(test: "list[Dialogue]", train: "list[Dialogue]") -> "metrics.Instruments":

@@ -2,7 +2,8 @@
 
 Reads  data/prepared/test.jsonl, models/adapter, models/ppo, the base and the reward model;
        params: seed, model, reward, summarize.
-Writes data/summaries/sft.jsonl, ppo.jsonl (id, group, greedy summary, samples) and stress.jsonl (id, toxicity);
+Writes data/summaries/sft.jsonl, ppo.jsonl (id, group, greedy summary, samples), the same of calm dialogues with a rude
+       turn in provoked_sft.jsonl, provoked_ppo.jsonl, and stress.jsonl (id, toxicity);
        after every batch metrics/summarize.csv (dialogues done, and by policy the mean words of the batch's greedy
        summaries); until then its state, to .resume/summarize: an interrupted run is taken up again.
 """
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from detox.corpus.dialogues import Dialogue
+    from detox.model.classifier import Classifier
     from detox.params import sections
     from detox.runtime import checkpoints
 
@@ -34,22 +36,40 @@ def main() -> None:
 
     p, model, seed = reading.load(sections.Summarize), reading.load(sections.Model), reading.seed()
     judged, device = reading.load(sections.Classifier, section="reward"), devices.chosen()
-    inputs = [TEST, *ADAPTERS.values(), local.path(model.source), local.path(judged.source)]
+    inputs = [TEST, *ADAPTERS.values(), local.path(model.source), local.path(judged.source), Path(p.provocations)]
     test, reward = dialogues.load(TEST), Classifier(judged, device)
+    rude = provoked(test, p, reward)
     settings = [seed, model, judged, p, devices.name(device)]
     with checkpoints.resumable("summarize", settings, inputs, p.checkpoint_every, "batch") as unfinished:
-        drawn = draw(test, p, model, seed, device, unfinished)
-        fresh = [text for row in drawn["sft"] for text in row[1 + p.samples :]]
+        drawn = draw([*test, *rude], p, model, seed, device, unfinished)
+        fresh = [text for row in drawn["sft"][: len(test)] for text in row[1 + p.samples :]]
         toxicity = torch.as_tensor(ranks.shared_out(reward.toxicity, fresh))
         means = toxicity.view(len(test), p.stress_samples).mean(dim=1).tolist()
         stress = summaries.most_toxic([dialogue.id for dialogue in test], means, p.stress_share, p.stress_minimum)
         if ranks.rank() == 0:
-            rows = {name: summaries.rows(test, texts, p.samples) for name, texts in drawn.items()}
+            rows = {name: summaries.rows(test, texts[: len(test)], p.samples) for name, texts in drawn.items()}
+            rows |= {
+                f"provoked_{name}": summaries.rows(rude, texts[len(test) :], p.samples) for name, texts in drawn.items()
+            }
             publish({**rows, "stress": stress})
 
 
+def provoked(test: "list[Dialogue]", p: "sections.Summarize", reward: "Classifier") -> "list[Dialogue]":
+    """Some of those dialogues in which the reward finds no toxic turn, each with a rude one."""
+    from functools import partial
+
+    from detox import parsing
+    from detox.corpus import dialogues, provocations, risk
+    from detox.runtime import ranks
+
+    toxicity = risk.toxicity(test, partial(ranks.shared_out, reward.toxicity))
+    calm = [dialogue for dialogue, each in zip(test, toxicity, strict=True) if each < risk.RISKY]
+    turns = parsing.entries(Path(p.provocations), "summarize.provocations")
+    return provocations.provoked(dialogues.evenly(calm, p.provoked), turns)
+
+
 def draw(
-    test: "list[Dialogue]",
+    all_of_them: "list[Dialogue]",
     p: "sections.Summarize",
     model: "sections.Model",
     seed: int,
@@ -64,7 +84,7 @@ def draw(
     from detox.sources import local
 
     base = local.path(model.source)
-    prompt, texts = prompts.load(base, model), [dialogue.text for dialogue in test]
+    prompt, texts = prompts.load(base, model), [dialogue.text for dialogue in all_of_them]
     note_cut(sum(prompt.too_long(texts)), len(texts), model.max_prompt_tokens)
     before = [None, *summaries.keys(seed, summaries.SAMPLES, p.samples)]
     fresh = summaries.keys(seed, summaries.STRESS_SAMPLES, p.stress_samples)
@@ -83,7 +103,7 @@ def draw(
             record(curve)
             so_far = {key: list(rows.items()) for key, rows in drawn.items()}
             unfinished.keep(State(step, {"drawn": so_far, "curve": list(curve)}, {}))
-    return {name: [rows[number] for number in range(len(test))] for name, rows in drawn.items()}
+    return {name: [rows[number] for number in range(len(texts))] for name, rows in drawn.items()}
 
 
 def record(curve: "list[dict[str, float]]") -> None:

@@ -6,7 +6,7 @@ Importing `evaluate` takes seconds, so only the modules of the stage evaluate im
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import evaluate
 import numpy as np
@@ -93,6 +93,11 @@ def score(
     measured = measure(dialogues, summaries, by.facts) | of_samples(dialogues, samples, by)
     measured["nonwords_greedy"] = nonwords(dialogues, summaries, by.vocabulary)
     return Scores(toxicity, greedy, measured, np.array(summaries, dtype=str))
+
+
+def score_rows(dialogues: Sequence[Dialogue], rows: Sequence[Mapping[str, Any]], by: Instruments) -> Scores:
+    """The same of lines of data/summaries/<policy>.jsonl."""
+    return score(dialogues, [row["summary"] for row in rows], [row["samples"] for row in rows], by)
 
 
 def of_samples(dialogues: Sequence[Dialogue], samples: Sequence[Sequence[str]], by: Instruments) -> dict[str, Array]:

@@ -93,6 +93,8 @@ class Summarize:
     stress_samples: Count
     stress_share: Share
     stress_minimum: Count
+    provoked: Count
+    provocations: Text
     batch_size: Count
     max_new_tokens: Count
     checkpoint_every: Count

@@ -21,7 +21,7 @@ def test_each_section_becomes_its_dataclass(path: Path) -> None:
     assert reading.load(sections.Model, path) == sections.Model(origins.Source("models/base"), 512, "float32")
     assert reading.load(sections.Prepare, path) == sections.Prepare(origins.Source("data/source"), 200, 1000, 0.2, 0.0)
     assert reading.load(training.Adapter, path) == training.Adapter(origins.Source("models/start"))
-    assert reading.load(sections.Summarize, path) == sections.Summarize(4, 8, 0.1, 30, 64, 60, 10)
+    assert reading.load(sections.Summarize, path) == sections.Summarize(4, 8, 0.1, 30, 10, "data/rude.txt", 64, 60, 10)
     assert reading.load(sections.Rivals, path) == sections.Rivals(50, [4, 16], [0.5, 1.25], "data/words.txt")
     assert reading.load(sections.Compute, path) == sections.Compute("cpu", 1, 1)
     assert reading.load(sections.Evaluate, path) == sections.Evaluate(9999, 0.5, 0.02, 0.02)

@@ -73,6 +73,8 @@ def params(
             "stress_samples": 2,
             "stress_share": 0.5,
             "stress_minimum": 1,
+            "provoked": 2,
+            "provocations": str(WORDS),
             "batch_size": 4,
             "max_new_tokens": 10,
             "checkpoint_every": 1,

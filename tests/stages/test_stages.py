@@ -79,16 +79,16 @@ def test_models_ppo_is_exactly_the_adapters_files_and_the_value_head() -> None:
     assert names("models/ppo") == ADAPTER_FILES | {"value_head.safetensors"}
 
 
-def test_a_snapshot_is_kept_every_so_many_steps_and_the_policy_is_halfway_from_the_adapter_to_the_last_one() -> None:
+def test_a_snapshot_is_kept_every_so_many_steps_and_the_policy_is_the_last_one() -> None:
     assert names("models/snapshots") == {"step_0001", "step_0002"}
     assert all(names(f"models/snapshots/{step}") == ADAPTER_FILES for step in ("step_0001", "step_0002"))
-    start, first, last, final = (
+    first, last, final = (
         load_file(Path(folder, "adapter_model.safetensors"))
-        for folder in ("models/adapter", "models/snapshots/step_0001", "models/snapshots/step_0002", "models/ppo")
+        for folder in ("models/snapshots/step_0001", "models/snapshots/step_0002", "models/ppo")
     )
-    assert start.keys() == first.keys() == last.keys() == final.keys()
+    assert first.keys() == last.keys() == final.keys()
     for name, weight in final.items():
-        torch.testing.assert_close(weight, (start[name] + last[name]) / 2, rtol=0, atol=1e-6)
+        assert weight.equal(last[name])
         assert not last[name].equal(first[name])
 
 
@@ -161,11 +161,11 @@ def test_of_the_risky_dialogues_it_is_written_down_what_is_written_of_them_befor
 
 
 def test_the_table_of_summarising_has_a_row_a_batch_and_there_is_none_of_an_adapter_that_was_not_tuned() -> None:
-    """Four dialogues at once: with six summaries of each before PPO they come one by one, with three after it, too."""
+    """Of four dialogues, and two with a rude turn, six summaries before PPO and three after it: each comes alone."""
     assert Path("metrics/adapter.csv").read_text() == "step,loss,dev_loss\n"
     with Path("metrics/summarize.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["dialogues"] for row in rows] == ["1", "2", "3", "4"] * 2
+    assert [row["dialogues"] for row in rows] == ["1", "2", "3", "4", "5", "6"] * 2
     for name, own in (("sft", rows[:4]), ("ppo", rows[4:])):
         lengths = [len(row["summary"].split()) for row in read_jsonl(Path(f"data/summaries/{name}.jsonl"))]
         order = sorted(range(4), key=lambda place: len(DIALOGUES[place]))
@@ -178,7 +178,9 @@ def test_summaries_stand_in_test_order_with_one_greedy_text_and_the_samples() ->
         assert [list(row) for row in rows] == [["id", "group", "summary", "samples"]] * 4
         assert [(row["id"], row["group"]) for row in rows] == [("d0", "g0"), ("d1", "g1"), ("d2", "g0"), ("d3", "g1")]
         assert all(len(row["samples"]) == 2 for row in rows)
-    assert names("data/summaries") == {"sft.jsonl", "ppo.jsonl", "stress.jsonl"}
+    assert names("data/summaries") == {
+        f"{name}.jsonl" for name in ("sft", "ppo", "stress", "provoked_sft", "provoked_ppo")
+    }
 
 
 @pytest.mark.parametrize(("name", "folder"), [("sft", "models/adapter"), ("ppo", "models/ppo")])
@@ -232,7 +234,7 @@ def test_the_stress_slice_is_ranked_by_the_reward_model_over_fresh_samples_of_th
 
 def test_a_second_run_gives_the_same_bytes_whatever_the_state_of_torchs_generator() -> None:
     before = contents(*OUTPUTS)
-    assert len(before) == 2 + 3 + 2 * 2 + 7 + 3 + 6
+    assert len(before) == 2 + 3 + 2 * 2 + 7 + 5 + 6
     torch.manual_seed(123)
     run_stages()
     assert contents(*OUTPUTS) == before

@@ -66,6 +66,8 @@ def begin(base: Path, adapter: Path, classifier: Path) -> None:
             "stress_samples": 3,
             "stress_share": 0.5,
             "stress_minimum": 1,
+            "provoked": 2,
+            "provocations": "words.txt",
             "batch_size": 4,
             "max_new_tokens": 10,
             "checkpoint_every": 1,

@@ -44,6 +44,8 @@ summarize:
   stress_samples: 8
   stress_share: 0.1
   stress_minimum: 30
+  provoked: 10
+  provocations: data/rude.txt
   batch_size: 64
   max_new_tokens: 60
   checkpoint_every: 10
