@@ -13,12 +13,11 @@ _BRIEF.maxlevel = 2
 class InputError(Exception):
     """Bad input; the message is one line: what is wrong, where (file, line, key) and what to do.
 
-    What it quotes of the input cannot break that line, nor speak to the terminal: control characters are escaped.
+    What it quotes of the input cannot break that line, nor speak to the terminal.
     """
 
     def __str__(self) -> str:
-        line = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in super().__str__())
-        return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 4 :]}"
+        return one_line(super().__str__())
 
 
 class InputErrors(InputError):
@@ -31,9 +30,30 @@ class InputErrors(InputError):
         return "\n".join(self.lines)
 
 
+def one_line(text: str) -> str:
+    """What somebody else says of an error, as a line of ours: printable, and not too long."""
+    line = printable(text)
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 4 :]}"
+
+
+def printable(text: str, also: str = "") -> str:
+    """The text as a terminal may have it: what would break the line, steer the terminal, turn the direction of the
+    writing or not be seen is escaped as Python writes it, but for the characters in `also`.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each in also else ascii(each)[1:-1] for each in text)
+
+
 def lines(error: InputError) -> list[str]:
     """What is wrong, a line each."""
     return error.lines if isinstance(error, InputErrors) else [str(error)]
+
+
+def complaint(error: Exception) -> str:
+    """What a command says on stderr before it ends with exit code 1: a line for each thing that is wrong."""
+    said = lines(error) if isinstance(error, InputError) else [one_line(" ".join(str(error).split()))]
+    return "\n".join(f"error: {line}" for line in said)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
 
+from detox.errors import InputError
 from detox.model import labels, linear, pretrained
 from detox.params import sections
 from detox.runtime.devices import CPU
@@ -49,8 +50,11 @@ class Classifier:
         """log p(not toxic) − log p(toxic) of each text, `[batch]`.
 
         The difference of two logits for two labels that exclude one another; minus the label's logit for a sigmoid.
+        Raises InputError if the classifier gives no number for a text.
         """
         logits = self._logits(texts)
+        if not logits.isfinite().all():
+            raise InputError(f"{self.model.name_or_path}: gives a text a logit that is not finite: use another")
         output, independent = self.toxic
         if independent:
             return -logits[:, output]

@@ -17,6 +17,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from detox import files
+from detox.errors import one_line
 from detox.runtime import fingerprints, processes, ranks
 
 TENSORS, RECORD, MANIFEST = "state.safetensors", "state.json", "manifest.json"
@@ -132,7 +133,7 @@ def newest(area: Path) -> State | None:
         try:
             return read(path)
         except Damaged as error:
-            print(f"warning: {path} {error}: going back to the state before it", file=sys.stderr)
+            print(one_line(f"warning: {path} {error}: going back to the state before it"), file=sys.stderr)
             files.remove(path)
     return None
 

@@ -1,5 +1,6 @@
 """Texts as people hand them in: plain or in a table, from a file or standard input, read as they come."""
 
+import math
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -50,9 +51,15 @@ def read(source: str, column: str, split: Callable[[Lines], Lines]) -> Iterator[
         if not text.strip():
             raise InputError(f"{where}: the {column} is blank: write one or remove the row")
         identity = columns.find(tuple(row), *columns.IDS)
-        yield Text(row[identity] if identity else str(count), text, where)
+        yield Text(_plain(row[identity]) if identity else str(count), text, where)
     if not count:
         raise InputError(f"{path} has no {column}: give one at least")
+
+
+def _plain(identity: Any) -> Any:
+    """An id as JSON has it: a text for a time, for NaN, for a list."""
+    kept = identity is None or isinstance(identity, str | int)
+    return identity if kept or (isinstance(identity, float) and math.isfinite(identity)) else str(identity)
 
 
 def paragraphs(lines: Lines) -> Lines:
