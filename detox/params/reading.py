@@ -69,7 +69,8 @@ def read(path: Path, yaml: YAML) -> MutableMapping[str, Any]:
         raise InputError(f"{path} cannot be read ({error.strerror}): run this in the project's root folder") from error
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InputError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
+        problem = str(error.problem).partition(" with value ")[0]  # of a key that stands there twice
+        raise InputError(f"{path}, line {line}: not valid YAML: {problem}") from error
     except (YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     except (RecursionError, ValueError):
@@ -86,4 +87,4 @@ def _line(path: Path, section: str, error: ErrorDetails) -> str:
     if error["type"] in REMEDIES:
         return f"{path}: {key} {REMEDIES[error['type']]}"
     wanted = WANTED.get(error["type"]) or re.sub(r"(Input|String) should", "must", error["msg"])
-    return f"{path}: {key} is {brief(error['input'])}, but {wanted}"
+    return f"{path}: {key} is {brief(error['input'], key)}, but {wanted}"
