@@ -36,7 +36,14 @@ def main() -> None:
     inputs = [TEST, *ADAPTERS.values(), local.path(model.source), local.path(judged.source)]
     test, reward = dialogues.load(TEST), Classifier(judged, device)
     settings = [seed, model, judged, p, devices.name(device)]
-    with checkpoints.resumable("summarize", settings, inputs, p.checkpoint_every, "batch") as unfinished:
+    each = {"sft": 1 + p.samples + p.stress_samples, "ppo": 1 + p.samples}  # texts of a dialogue
+
+    def fits(state: checkpoints.State) -> bool:
+        return state.record.keys() == each.keys() and all(
+            summaries.are_drawn(state.record[name], len(test), each[name]) for name in each
+        )
+
+    with checkpoints.resumable("summarize", settings, inputs, p.checkpoint_every, fits, "batch") as unfinished:
         drawn = draw(test, p, model, seed, device, unfinished)
         fresh = [text for row in drawn["sft"] for text in row[1 + p.samples :]]
         toxicity = torch.as_tensor(ranks.shared_out(reward.toxicity, fresh))

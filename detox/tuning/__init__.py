@@ -1,6 +1,7 @@
 """The summariser's own adapter, before PPO.
 
-supervised.py  tunes it on references, and keeps the best by ROUGE-L of the dev part
+supervised.py   tunes it on references, and keeps the best by ROUGE-L of the dev part
+checkpoints.py  what it has left of a run that was interrupted
 
 It never knows rewards.
 """
