@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers import AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
 
 from detox.errors import InputError
-from detox.model import labels, linear, pretrained
+from detox.model import labels, library, linear, pretrained
 from detox.params import sections
 from detox.runtime.devices import CPU
 from detox.sources import local
@@ -68,7 +68,7 @@ class Classifier:
     @torch.no_grad()
     def _logits(self, texts: Sequence[str]) -> Tensor:
         """`[batch labels]`. Texts of similar length share a batch, so that little is padding; too long ones are cut."""
-        tokens = self.tokenizer(list(texts), truncation=True, max_length=self.longest)["input_ids"]
+        tokens = library.tokens(self.tokenizer, list(texts), truncation=True, max_length=self.longest)
         order = sorted(range(len(texts)), key=lambda i: len(tokens[i]))
         logits = torch.empty(len(texts), self.model.config.num_labels)
         for start in range(0, len(order), self.batch_size):
