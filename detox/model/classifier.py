@@ -10,6 +10,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedConfig, P
 from detox.errors import InputError
 from detox.model import labels, library, linear, pretrained
 from detox.params import sections
+from detox.runtime import memory
 from detox.runtime.devices import CPU
 from detox.sources import local
 
@@ -71,10 +72,14 @@ class Classifier:
         tokens = library.tokens(self.tokenizer, list(texts), truncation=True, max_length=self.longest)
         order = sorted(range(len(texts)), key=lambda i: len(tokens[i]))
         logits = torch.empty(len(texts), self.model.config.num_labels)
-        for start in range(0, len(order), self.batch_size):
-            rows = order[start : start + self.batch_size]
+
+        def read(rows: list[int]) -> dict[int, Tensor]:
             batch = self.tokenizer.pad({"input_ids": [tokens[i] for i in rows]}, return_tensors="pt")
-            logits[rows] = self.model(**batch.to(self.model.device)).logits.cpu()
+            return dict(zip(rows, self.model(**batch.to(self.model.device)).logits.cpu(), strict=True))
+
+        batches = (order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size))
+        for found in memory.in_parts(read, batches, f"one text for {self.model.name_or_path}: use another classifier"):
+            logits[list(found)] = torch.stack(list(found.values()))
         return logits
 
 

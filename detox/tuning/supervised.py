@@ -22,7 +22,7 @@ from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from detox import files
 from detox.corpus.dialogues import Dialogue
-from detox.errors import one_line
+from detox.errors import InputError, one_line
 from detox.evaluation.rouge import Rouge
 from detox.model import bases, lora
 from detox.model.prompts import Prompt
@@ -80,7 +80,12 @@ def _trained(plan: Plan, examples: list[Example], held_out: list[Example], unfin
             trainer.train(resume_from_checkpoint=begun and str(begun))
             return trainer
         except Exception as error:
-            if begun is None or trainer.state.global_step > checkpoints.step(begun) or memory.exhausted(error):
+            if memory.exhausted(error):
+                said = memory.reason(error)
+                raise InputError(
+                    f"out of memory: lower adapter.tuning.batch_size, {plan.tuning.batch_size} ({said})"
+                ) from error
+            if begun is None or trainer.state.global_step > checkpoints.step(begun):
                 raise
             reason = f"{type(error).__name__} in what it holds"
             print(one_line(f"warning: {begun} is damaged ({reason}): going back"), file=sys.stderr)
