@@ -9,7 +9,7 @@ IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" DVC_NO_ANALYTICS=1
 # TRL 0.11.4 needs older libraries than ours: the benchmarks run it in an environment of its own.
 TRL := .bench/trl
 
-.PHONY: help repro check profile pin push pull verify-remote seeds leaderboard watch readme test test-slow soak kill-ranks lint format bench bench-checkpoints bench-large full-size gpu-check lock
+.PHONY: help repro check profile pin push pull verify-remote seeds leaderboard watch readme test test-slow soak fuzz kill-ranks lint format bench bench-checkpoints bench-large full-size gpu-check lock
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,10 @@ test-slow: $(READY) ## Run the slow tests: a real S3 server, several processes
 N ?= 10
 soak: $(READY) ## Kill stages of a small pipeline N times at random and finish it: make soak N=100
 	@$(IN_VENV) python tests/support/soak.py $(N)
+
+fuzz: $(READY) ## Load N projects in which something has changed at random: make fuzz N=2000
+	@$(IN_VENV) PYTHONPATH="$(CURDIR):$(CURDIR)/tests/support" PYTHONWARNINGS=ignore OMP_NUM_THREADS=1 \
+	  python tests/support/fuzz.py $(N)
 
 kill-ranks: $(READY) ## Kill one of several processes N times at random and go on: make kill-ranks N=30
 	@$(IN_VENV) RANK_KILLS=$(N) OMP_NUM_THREADS=1 python -m pytest tests/runtime/test_handover.py -k killed

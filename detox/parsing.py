@@ -3,10 +3,13 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from detox.errors import InputError, brief
+
+LONGEST = 2**26  # bytes of a line, and characters of a row of an array: memory holds one
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
@@ -85,11 +88,13 @@ def entries(path: Path, where: str) -> list[str]:
     return found
 
 
-def decoded(file: Iterable[bytes], path: Path) -> Iterator[tuple[int, str]]:
+def decoded(file: IO[bytes], path: Path) -> Iterator[tuple[int, str]]:
     """`numbered_lines` of a file that is open already; `path` is for errors."""
     number = 0
     try:
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(iter(partial(file.readline, LONGEST + 1), b""), start=1):
+            if len(line) > LONGEST:
+                raise InputError(f"{path}, line {number}: longer than {LONGEST >> 20} MiB: correct or remove the line")
             yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}, line {number}: not UTF-8: save the file as UTF-8") from error

@@ -12,7 +12,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from detox import git
-from detox.errors import InputError, lines
+from detox.errors import InputError, complaint
 from detox.params import reading
 from detox.runtime import allocator, handover, progress
 from detox.runtime.handover import Main
@@ -56,7 +56,7 @@ def said_in_lines() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        sys.exit("\n".join(f"error: {line}" for line in lines(error)))
+        sys.exit(complaint(error))
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -61,10 +61,11 @@ def publish(adapter: Path, base: Path, metrics: dict[str, float]) -> None:
     from detox import files
     from detox.model import adapters
 
-    adapters.check(adapter, base)
-    with files.atomic(Path("models/adapter")) as folder:
+    with files.atomic(Path("models/adapter")) as folder, adapters.still(adapter):
+        adapters.check(adapter, base)
         adapters.copy(adapter, folder)
-    files.write_metrics(Path("metrics/adapter.json"), adapters.describe(adapter) | metrics)
+        metrics = adapters.describe(adapter) | metrics
+    files.write_metrics(Path("metrics/adapter.json"), metrics)
 
 
 if __name__ == "__main__":

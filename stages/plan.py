@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from detox import git
-from detox.errors import InputError, InputErrors, noted
+from detox.errors import InputError, InputErrors, noted, printable
 from stages import check, said_in_lines, yield_while_waiting
 
 COPIES, BESIDE = 3, 4  # of every adapter: in a state, in the workspace, in DVC's cache; adapters beside the snapshots
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--remote", action="store_true", help="ask the S3 remote, too, whether these keys may list it")
     arguments = parser.parse_args()
     with said_in_lines():
-        print(plan(pending(arguments.remote), arguments.check))
+        print(printable(plan(pending(arguments.remote), arguments.check), "\n"))
 
 
 def pending(remote: bool) -> Pending:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from detox import files
 from detox.corpus import cleaning, layout
+from detox.errors import one_line
 from detox.params import reading, sections
 from detox.sources import local
 from stages import run
@@ -26,7 +27,7 @@ def main() -> None:
     files.write_metrics(METRICS, metrics)
     wanted = {"train": None, "dev": p.dev_fraction, "test": p.test_fraction}
     if unused := found.unused(part for part, fraction in wanted.items() if fraction is None):
-        print(f"{p.source.path}: not used: {', '.join(unused)}", file=sys.stderr)
+        print(one_line(f"{p.source.path}: not used: {', '.join(unused)}"), file=sys.stderr)
 
 
 if __name__ == "__main__":

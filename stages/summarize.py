@@ -40,8 +40,16 @@ def main() -> None:
     test, reward = dialogues.load(TEST), Classifier(judged, device)
     rude = provoked(test, p, reward)
     settings = [seed, model, judged, p, devices.name(device)]
-    with checkpoints.resumable("summarize", settings, inputs, p.checkpoint_every, "batch") as unfinished:
-        drawn = draw([*test, *rude], p, model, seed, device, unfinished)
+    all_of_them, each = [*test, *rude], {"sft": 1 + p.samples + p.stress_samples, "ppo": 1 + p.samples}
+
+    def fits(state: checkpoints.State) -> bool:
+        drawn = state.record.get("drawn")
+        return isinstance(drawn, dict) and all(
+            summaries.are_drawn(drawn.get(name), len(all_of_them), texts) for name, texts in each.items()
+        )
+
+    with checkpoints.resumable("summarize", settings, inputs, p.checkpoint_every, fits, "batch") as unfinished:
+        drawn = draw(all_of_them, p, model, seed, device, unfinished)
         fresh = [text for row in drawn["sft"][: len(test)] for text in row[1 + p.samples :]]
         toxicity = torch.as_tensor(ranks.shared_out(reward.toxicity, fresh))
         means = toxicity.view(len(test), p.stress_samples).mean(dim=1).tolist()

@@ -47,7 +47,7 @@ def main() -> None:
     }
     state, inputs = TrainState(policy, p), [TRAIN, RISK, ADAPTER, base, local.path(judged.source)]
     with checkpoints.resumable(
-        "train_ppo", [seed, model, judged, p, devices.name(device)], inputs, p.checkpoint_every
+        "train_ppo", [seed, model, judged, p, devices.name(device)], inputs, p.checkpoint_every, state.fits
     ) as unfinished:
         if unfinished.state:
             state.restore(unfinished.state)

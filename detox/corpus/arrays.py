@@ -90,6 +90,8 @@ class _Text:
 
     def more(self) -> bool:
         """Reads on, as much as is not used yet at least: a long value is decoded again, but not too often."""
+        if len(self.read) - self.at > parsing.LONGEST:
+            self.fail("a row is too long")
         try:
             piece = self.file.read(max(PIECE, len(self.read) - self.at))
         except UnicodeDecodeError as error:

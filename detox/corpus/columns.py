@@ -67,7 +67,7 @@ def text(value: Any, name: str, where: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise InputError(f"{where}: '{name}' is {brief(value)}, not text: put it in quotes or remove the row")
+        raise InputError(f"{where}: '{name}' is {brief(value, name)}, not text: put it in quotes or remove the row")
     if "\0" in value:
         raise InputError(f"{where}: '{name}' holds a NUL character: remove it")
     if re.search("[\ud800-\udfff]", value):

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from detox.errors import InputError, brief
+from detox.params import reading
 
 CARD = "README.md"
 
@@ -64,11 +65,13 @@ def tables_of(config: Configuration, split: str, source: Path, tables: Sequence[
 def _listed(card: Path) -> dict[str, dict[str, Any]]:
     if not card.is_file():
         return {}
-    text = card.read_text(encoding="utf-8-sig", errors="replace")
+    with card.open(encoding="utf-8-sig", errors="replace") as file:
+        text = file.read(2 * reading.LONGEST)
     head = re.match(r"---[ \t]*\n(.*?\n)---[ \t]*(?:\n|$)", text, re.S)
     if head is None or not re.search("^configs:", head[1], re.M):
         return {}
     try:
+        reading.check_plain(head[1], card)
         tree = YAML(typ="safe").load(head[1])
         return {str(each["config_name"]): dict(each) for each in tree["configs"] or []}
     except (YAMLError, AttributeError, KeyError, TypeError, ValueError, RecursionError):

@@ -1,7 +1,6 @@
 """CSV and TSV, with whichever separator, as spreadsheets and programs write them."""
 
 import csv
-import sys
 from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -11,7 +10,7 @@ from detox.errors import InputError, brief
 
 SEPARATORS = ",;\t|"
 
-csv.field_size_limit(sys.maxsize)  # how long a field may be is not for a parser to say
+csv.field_size_limit(parsing.LONGEST)
 
 
 def rows(

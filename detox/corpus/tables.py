@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import IO, Any
 
 from detox import parsing
 from detox.corpus import arrays, delimited
@@ -38,6 +38,7 @@ KINDS = {
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 AT_ONCE = 1000  # rows of Parquet and Arrow that are in memory
 BUFFER = 1 << 20  # bytes
+UNPACKED, UNPACKED_BESIDE = 200, 1 << 26  # times its size a file may have unpacked, and bytes beside that
 
 Rows = Iterator[tuple[str, Mapping[str, Any]]]  # (where it stands, for messages; the row)
 
@@ -110,12 +111,12 @@ def _numbered(path: Path, batches: Iterable[Any]) -> Rows:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[io.BufferedReader]:
+def _opened(path: Path) -> Iterator[IO[bytes]]:
     """The bytes of a file, uncompressed."""
     with _one_line(path):
         if path.suffix.lower() in COMPRESSED:
             url = _library().StreamingDownloadManager().extract(_plain(path))
-            with _xopen(url) as file:
+            with _xopen(url, path) as file:
                 yield file
         else:
             with path.open("rb") as file:
@@ -132,17 +133,36 @@ def _only_member(path: Path) -> Iterator[tuple[Path, io.BufferedReader]]:
         if len(names) != 1 or kind(Path(names[0])) not in ("json", "csv") or names[0].endswith(COMPRESSED):
             inside = ", ".join(names[:5]) or "nothing"
             raise InputError(f"{path} holds {inside}, but must hold one .jsonl, .json, .csv or .tsv: unpack it")
-        with _xopen(urls[0]) as file:
+        with _xopen(urls[0], path) as file:
             yield path / names[0], file
 
 
 @contextmanager
-def _xopen(url: str) -> Iterator[io.BufferedReader]:
+def _xopen(url: str, packed: Path) -> Iterator[IO[bytes]]:
     """What the library opens; with a buffer of its own, since not every kind of compression has one."""
     from datasets.utils.file_utils import xopen
 
-    with xopen(url, "rb") as file, io.BufferedReader(file, BUFFER) as buffered:
+    most = UNPACKED * packed.stat().st_size + UNPACKED_BESIDE
+    with xopen(url, "rb") as file, io.BufferedReader(_Bounded(file, most), BUFFER) as buffered:
         yield buffered
+
+
+class _Bounded(io.RawIOBase):
+    """A file that may be read to so many bytes: a few bytes of zip are gigabytes of blanks."""
+
+    def __init__(self, file: Any, most: int):
+        self.file, self.left, self.most = file, most, most
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self.file.read(len(buffer))
+        self.left -= len(piece)
+        if self.left < 0:
+            raise ValueError(f"it unpacks to more than {self.most} bytes")
+        buffer[: len(piece)] = piece
+        return len(piece)
 
 
 def _plain(path: Path) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from peft import set_peft_model_state_dict
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 from transformers import LogitsProcessor, NoBadWordsLogitsProcessor, PreTrainedTokenizerBase
 
@@ -61,12 +61,12 @@ def draw(
 
 def adapter_systems(start: Path, end: Path, snapshots: Path, scales: Sequence[float]) -> Iterator[tuple[str, Weights]]:
     """Name and adapter weights of the systems that differ in these alone: base, scale_<share>, step_<number>."""
-    before, after = load_file(start / adapters.WEIGHTS), load_file(end / adapters.WEIGHTS)
+    before, after = adapters.tensors(start), adapters.tensors(end)
     yield "base", {name: torch.zeros_like(weight) for name, weight in before.items()}
     for scale in scales:
         yield f"scale_{scale:g}", between(before, after, scale)
     for folder in sorted(snapshots.iterdir()):
-        yield folder.name, load_file(folder / adapters.WEIGHTS)
+        yield folder.name, adapters.tensors(folder)
 
 
 def between(before: Weights, after: Weights, scale: float) -> dict[str, Tensor]:
@@ -77,7 +77,7 @@ def between(before: Weights, after: Weights, scale: float) -> dict[str, Tensor]:
 def save_scaled(start: Path, end: Path, scale: float, folder: Path) -> None:
     """The adapter that lies at a share of the way from `start` to `end`, as PeftModel.from_pretrained reads it."""
     adapters.copy(end, folder)
-    weights = between(load_file(start / adapters.WEIGHTS), load_file(end / adapters.WEIGHTS), scale)
+    weights = between(adapters.tensors(start), adapters.tensors(end), scale)
     save_file(weights, folder / adapters.WEIGHTS)
 
 

@@ -47,10 +47,24 @@ def draw(
         return {row: decoded[place * len(keys) : (place + 1) * len(keys)] for place, row in enumerate(rows)}
 
     batches = by_length(dialogues, max(1, writer.batch_size // len(keys)), f"{len(keys)} summaries each")
-    shares = (ranks.dealt(rows) for rows in batches if rows[0] not in done)
+    shares = (ranks.dealt(rows) for rows in batches if not done.keys() >= set(rows))
     each = f"{len(keys)} summaries of one dialogue: lower summarize.max_new_tokens or model.max_prompt_tokens"
     for drawn in memory.in_parts(summarised, shares, each):
         yield united(drawn)
+
+
+def are_drawn(found: object, dialogues: int, texts: int) -> bool:
+    """Whether this, read from a file, is a list of pairs: a dialogue's number, and so many texts of it."""
+    return isinstance(found, list) and all(
+        isinstance(row, list)
+        and len(row) == 2
+        and type(row[0]) is int
+        and 0 <= row[0] < dialogues
+        and isinstance(row[1], list)
+        and len(row[1]) == texts
+        and all(isinstance(text, str) for text in row[1])
+        for row in found
+    )
 
 
 def united(drawn: dict[int, list[str]]) -> dict[int, list[str]]:

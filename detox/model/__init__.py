@@ -3,6 +3,7 @@
 prompts.py        dialogue → prompt → padded tokens, and back
 pretrained.py     models and tokenizers from their folders, checked
 configurations.py what their configurations may say
+tokenizing.py     what a tokenizer may do with a text
 weights.py        what their weights' files hold, against what is described
 library.py        what the libraries raise and print, as one line
 linear.py         products with frozen weights

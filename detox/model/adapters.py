@@ -6,7 +6,7 @@ peft is given what was read here, and never the folder, of which it would read m
 import copy as copying
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -41,10 +41,11 @@ def check(adapter: Path, base: Path) -> None:
 
 def load(adapter: Path, base: Path) -> Adapter:
     """The adapter, read once. Raises InputError unless it is a plain LoRA for this base, of finite weights of the right
-    shapes.
+    shapes, and stays what it is meanwhile.
     """
-    path = _weights_of(adapter)
-    found = Adapter(lora.config(adapter), fitting.without_own(_read(path), base, path))
+    with still(adapter):
+        path = _weights_of(adapter)
+        found = Adapter(lora.config(adapter), fitting.without_own(_read(path), base, path))
     held = {name: tuple(weight.shape) for name, weight in found.weights.items()}
     expected = fitting.expected(found.config, fitting.skeleton(base), str(adapter / CONFIG), "fetch another adapter")
     for name in sorted(expected.keys() | held.keys()):
@@ -55,6 +56,30 @@ def load(adapter: Path, base: Path) -> Adapter:
                 "fetch the adapter that was trained on this base"
             )
     _check_numbers(path, found.weights)
+    return found
+
+
+@contextmanager
+def still(adapter: Path) -> Iterator[None]:
+    """Raises InputError if the adapter was replaced within the block: what was read might be of two."""
+    before = _marks(adapter)
+    try:
+        yield
+    except (InputError, OSError) as error:
+        if _marks(adapter) == before:
+            raise
+        raise InputError(f"{adapter} was replaced while it was read: run this again") from error
+    if _marks(adapter) != before:
+        raise InputError(f"{adapter} was replaced while it was read: run this again")
+
+
+def _marks(adapter: Path) -> list[tuple[int, int, int]]:
+    """What tells whether its files are the same ones."""
+    found = []
+    for name in (CONFIG, WEIGHTS, LEGACY):
+        with suppress(OSError):
+            stat = (adapter / name).stat()
+            found.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
     return found
 
 
@@ -78,9 +103,14 @@ def _untie(model: PeftModel) -> None:
         own.weight = nn.Parameter(own.weight.data, requires_grad=False)
 
 
+def tensors(adapter: Path) -> dict[str, Tensor]:
+    """Its weights as they lie there. Raises InputError if there are none, or they are damaged."""
+    return _read(_weights_of(adapter))
+
+
 def describe(adapter: Path) -> dict[str, int]:
     """Rank and number of weights of an adapter that has been checked."""
-    sizes = (weight.numel() for name, weight in _read(_weights_of(adapter)).items() if fitting.LORA in name)
+    sizes = (weight.numel() for name, weight in tensors(adapter).items() if fitting.LORA in name)
     return {"rank": lora.config(adapter).r, "parameters": sum(sizes)}
 
 

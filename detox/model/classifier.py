@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
 
-from detox.model import labels, linear, pretrained
+from detox.errors import InputError
+from detox.model import labels, library, linear, pretrained
 from detox.params import sections
+from detox.runtime import memory
 from detox.runtime.devices import CPU
 from detox.sources import local
 
@@ -49,8 +51,11 @@ class Classifier:
         """log p(not toxic) − log p(toxic) of each text, `[batch]`.
 
         The difference of two logits for two labels that exclude one another; minus the label's logit for a sigmoid.
+        Raises InputError if the classifier gives no number for a text.
         """
         logits = self._logits(texts)
+        if not logits.isfinite().all():
+            raise InputError(f"{self.model.name_or_path}: gives a text a logit that is not finite: use another")
         output, independent = self.toxic
         if independent:
             return -logits[:, output]
@@ -64,13 +69,17 @@ class Classifier:
     @torch.no_grad()
     def _logits(self, texts: Sequence[str]) -> Tensor:
         """`[batch labels]`. Texts of similar length share a batch, so that little is padding; too long ones are cut."""
-        tokens = self.tokenizer(list(texts), truncation=True, max_length=self.longest)["input_ids"]
+        tokens = library.tokens(self.tokenizer, list(texts), truncation=True, max_length=self.longest)
         order = sorted(range(len(texts)), key=lambda i: len(tokens[i]))
         logits = torch.empty(len(texts), self.model.config.num_labels)
-        for start in range(0, len(order), self.batch_size):
-            rows = order[start : start + self.batch_size]
+
+        def read(rows: list[int]) -> dict[int, Tensor]:
             batch = self.tokenizer.pad({"input_ids": [tokens[i] for i in rows]}, return_tensors="pt")
-            logits[rows] = self.model(**batch.to(self.model.device)).logits.cpu()
+            return dict(zip(rows, self.model(**batch.to(self.model.device)).logits.cpu(), strict=True))
+
+        batches = (order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size))
+        for found in memory.in_parts(read, batches, f"one text for {self.model.name_or_path}: use another classifier"):
+            logits[list(found)] = torch.stack(list(found.values()))
         return logits
 
 

@@ -95,7 +95,7 @@ def _allowed(tree: Tree, kinds: dict[str, Kind], path: Path) -> Tree:
     found = {key: value for key, value in tree.items() if key in kinds}
     for key, value in found.items():
         if value is not None and not kinds[key](value):
-            raise InputError(f"{path}: {key} is {brief(value)}, which is not allowed there: correct or remove it")
+            raise InputError(f"{path}: {key} is {brief(value, key)}, which is not allowed there: correct or remove it")
     return found
 
 

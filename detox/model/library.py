@@ -5,7 +5,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from detox.errors import InputError
@@ -35,6 +37,16 @@ def one_line(path: Path) -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
+
+
+def tokens(tokenizer: PreTrainedTokenizerBase, texts: list[str], **options: Any) -> list[list[int]]:
+    """The numbers of the tokens of texts. Raises InputError, which names the tokenizer's folder, if it cannot read one.
+
+    A file decides how it reads, and it may read all that it was tried on, and not this.
+    """
+    with one_line(Path(tokenizer.name_or_path)), no_panic():
+        found: list[list[int]] = tokenizer(texts, verbose=False, **options)["input_ids"]
+    return found
 
 
 @contextmanager

@@ -42,11 +42,11 @@ def plain(folder: Path) -> dict[str, Any]:
         raise InputError(f"{path}: base_model_name_or_path is {brief(name)}, not text: write there what the base is")
     for key in sorted(told.keys() - PLAIN.keys() - {"base_model_name_or_path", "peft_type"}):
         if told[key] and told[key] != USUAL.get(key) and not HARMLESS.get(key, _never)(told[key]):
-            value = brief(told[key])
+            value = brief(told[key], key)
             raise InputError(f"{path}: {key} is {value}, which is no plain LoRA: convert the adapter, or fetch another")
     for key, (allowed, wanted) in PLAIN.items():
         if not _absent(told, key) and told[key] != USUAL[key] and not allowed(told[key]):
-            raise InputError(f"{path}: {key} is {brief(told[key])}, but must be {wanted}: fetch another adapter")
+            raise InputError(f"{path}: {key} is {brief(told[key], key)}, but must be {wanted}: fetch another adapter")
     mended = {key: USUAL[key] for key in HARMLESS.keys() & told.keys()} | {"task_type": "SEQ_2_SEQ_LM"}
     return told | mended | {key: _whole(told[key]) for key in WHOLE & told.keys()}
 

@@ -18,12 +18,13 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrained
 from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
 from detox.errors import InputError
-from detox.model import configurations, library, weights
+from detox.model import configurations, library, tokenizing, weights
 from detox.model.library import AGAIN
 from detox.sources.local import VOCABULARIES
 
 CONFIG = "config.json"
 MERGES = "merges.txt"
+TOKENIZER = VOCABULARIES[0]
 CLEANED = {
     "tokenizer_config.json": configurations.tokenizer,
     "special_tokens_map.json": configurations.special_tokens,
@@ -126,8 +127,11 @@ def _cleaned(folder: Path) -> Iterator[Path]:
     """Within the block a folder with a tokenizer's vocabulary, and of its configuration what is allowed."""
     with tempfile.TemporaryDirectory() as temporary:
         for name in (*VOCABULARIES, MERGES):
-            if (folder / name).is_file():
+            if name != TOKENIZER and (folder / name).is_file():
                 shutil.copyfile(folder / name, Path(temporary, name))
+        if (folder / TOKENIZER).is_file():
+            tree = tokenizing.read(folder / TOKENIZER, AGAIN)
+            Path(temporary, TOKENIZER).write_text(json.dumps(tree), encoding="utf-8")
         for name, clean in CLEANED.items():
             if (path := folder / name).is_file():
                 tree = clean(configurations.read(path, AGAIN), path)
@@ -144,7 +148,7 @@ def _check_reads(loaded: Any, folder: Path) -> None:
         raise ValueError(f"a {type(loaded).__name__} has no tokenizer.json")
     wanted = {name for kind, name in type(loaded).vocab_files_names.items() if kind in ("vocab_file", "merges_file")}
     missing = sorted(name for name in wanted if not (folder / name).is_file())
-    if missing and not (folder / VOCABULARIES[0]).is_file():
+    if missing and not (folder / TOKENIZER).is_file():
         raise ValueError(f"there is no {missing[0]}, the vocabulary of a {type(loaded).__name__}")
     for text in TRIALS:
         loaded.decode(loaded(text, verbose=False)["input_ids"])

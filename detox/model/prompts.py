@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from detox.errors import InputError
-from detox.model import pretrained
+from detox.model import library, pretrained
 from detox.params.kinds import DIALOGUE, PROMPT
 from detox.params.sections import Model
 from detox.runtime.devices import CPU
@@ -38,9 +38,7 @@ class Prompt:
         return [len(row) > self.max_tokens for row in self._rows(dialogues)]
 
     def _rows(self, dialogues: Sequence[str]) -> list[list[int]]:
-        texts = [fill(self.text, dialogue) for dialogue in dialogues]
-        rows: list[list[int]] = self.tokenizer(texts, verbose=False)["input_ids"]
-        return rows
+        return library.tokens(self.tokenizer, [fill(self.text, dialogue) for dialogue in dialogues])
 
     def _cut(self, row: list[int], cue: int) -> list[int]:
         return row if len(row) <= self.max_tokens else row[: self.max_tokens - cue] + row[len(row) - cue :]
@@ -73,4 +71,6 @@ def tokenizer(base: Path) -> PreTrainedTokenizerBase:
 def decode(tokenizer: PreTrainedTokenizerBase, ids: Tensor, mask: Tensor) -> list[str]:
     """Texts of the tokens under the mask, without special tokens and outer blanks."""
     rows = [row[keep].tolist() for row, keep in zip(ids.cpu(), mask.cpu(), strict=True)]
-    return [text.strip() for text in tokenizer.batch_decode(rows, skip_special_tokens=True)]
+    with library.one_line(Path(tokenizer.name_or_path)), library.no_panic():
+        texts = tokenizer.batch_decode(rows, skip_special_tokens=True)
+    return [text.strip() for text in texts]

@@ -4,11 +4,12 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import StringConstraints, model_validator
 from pydantic.dataclasses import dataclass
 
-from detox.errors import InputError
+from detox.errors import InputError, secret
 from detox.params import reading
 from detox.params.kinds import STRICT, Text, require
 
@@ -16,8 +17,9 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]  # a commit: branches and tags move
 
 TRAIN, NEW = "train", "new"  # origins of an adapter that is made here: tuned, or fresh, which changes nothing yet
-ORIGIN = rf"hf://(datasets/)?[\w.-]+/[\w.-]+(/[\w.-]+)*|(s3|https?)://.+|{TRAIN}|{NEW}"
-KEYED = r"://[^/]*@|\?"  # https://user:password@host, s3://key:secret@bucket, https://host/file?signature=…
+HUB = r"hf://(datasets/)?[\w.-]+/[\w.-]+(/[\w.-]+)*"
+# What a plain address consists of, behind its host: no @, ?, #, nor what stands for one of them in an odd spelling.
+SEGMENTS = r"(/[\w.,:=+~!$'()*-]*)*"
 DOWNLOADS = "downloads"  # what the stage fetch_sources writes
 SOURCES = ("model", "prepare", "adapter", "reward", "judge")  # the sections that have a source
 
@@ -39,19 +41,24 @@ class Source:
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        # First, and without a word of it in the message: params.yaml goes to git, and messages to logs.
+        # Without a word of the origin in the message: params.yaml goes to git, and messages to logs.
         require(
-            not re.search(KEYED, self.origin or ""),
-            "origin holds a user, a password or a query: give the address alone, keys come from the environment",
+            self.origin in (None, TRAIN, NEW) or self._known(),
+            "origin must be null, hf://owner/name, hf://datasets/owner/name, s3://…, https://… or (for the adapter) "
+            f"{TRAIN} or {NEW}",
+        )
+        require(
+            not self.remote or plain(str(self.origin)),
+            "origin holds a user, a password, a query or what no plain address has: give scheme, host and path alone, "
+            "keys come from the environment",
+        )
+        require(
+            not re.match(r"\w+:/", self.path),
+            "path is an address: give it as the origin, and here where it is to lie",
         )
         require(
             Path(os.path.normpath(self.path)).parts[:1] != ("..",),
             f"path is {self.path!r}, which leads out of the project: put the files into it, or give an absolute path",
-        )
-        require(
-            self.origin is None or re.fullmatch(ORIGIN, self.origin),
-            f"origin is {self.origin!r}, but must be null, hf://owner/name, hf://datasets/owner/name, s3://…, "
-            f"https://… or (for the adapter) {TRAIN} or {NEW}",
         )
         require(self.revision is None or self.hub, "revision is for an origin of hf:// alone: set it to null")
         require(self.sha256 is None or not self.hub, "sha256 is not for an origin of hf://: pin its revision instead")
@@ -60,6 +67,9 @@ class Source:
             f"path must be {DOWNLOADS}/ and a name: the stage fetch_sources puts it there",
         )
         return self
+
+    def _known(self) -> bool:
+        return re.match(f"({HUB}$)|(s3|https?)://.", self.origin or "") is not None
 
     @property
     def hub(self) -> bool:
@@ -75,6 +85,19 @@ class Source:
     def remote(self) -> bool:
         """Whether it is downloaded."""
         return self.origin is not None and "://" in self.origin
+
+
+def plain(url: str) -> bool:
+    """Whether a url is scheme, host, perhaps a port, and path, and so holds no key: none but may be part of a path."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname if parts.port is None else f"{parts.hostname}:{parts.port}"
+    except ValueError:  # what stands for the port is no number
+        return False
+    rebuilt = f"{parts.scheme}://{host}{parts.path}"
+    stated = [segment.partition("=")[0] for segment in parts.path.split("/") if "=" in segment]
+    known = re.fullmatch(r"[\w.-]+", parts.hostname or "") and re.fullmatch(SEGMENTS, parts.path)
+    return known is not None and url.lower() == rebuilt.lower() and not any(map(secret, stated))
 
 
 def sources(path: Path = reading.PARAMS) -> dict[str, Source]:

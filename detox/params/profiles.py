@@ -13,7 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from detox import files
-from detox.errors import InputError
+from detox.errors import InputError, complaint
 from detox.params import reading
 from detox.params.reading import PARAMS
 
@@ -80,7 +80,7 @@ def main() -> None:
     try:
         apply(parser.parse_args().name)
     except InputError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(complaint(error))
 
 
 if __name__ == "__main__":

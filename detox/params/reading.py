@@ -12,11 +12,13 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent
 
 from detox.errors import InputError, brief
 from detox.params.kinds import Whole
 
 PARAMS = Path("params.yaml")
+LONGEST = 2**16  # characters
 
 REMEDIES = {
     "missing": "is missing: add it",
@@ -64,12 +66,15 @@ def parse(kind: type[Section], path: Path, section: str) -> Section:
 def read(path: Path, yaml: YAML) -> MutableMapping[str, Any]:
     """The mapping in a YAML file. Raises InputError, with the line where it is known, if there is none."""
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        check_plain(text, path)
+        tree = yaml.load(text)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): run this in the project's root folder") from error
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InputError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
+        problem = str(error.problem).partition(" with value ")[0]  # of a key that stands there twice
+        raise InputError(f"{path}, line {line}: not valid YAML: {problem}") from error
     except (YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     except (RecursionError, ValueError):
@@ -79,6 +84,17 @@ def read(path: Path, yaml: YAML) -> MutableMapping[str, Any]:
     return tree
 
 
+def check_plain(text: str, path: Path) -> None:
+    """Raises InputError for a text that is too long, or in which a name stands for a part: ten lines may be 10^10."""
+    if len(text) > LONGEST:
+        raise InputError(f"{path} has {len(text)} characters, more than the {LONGEST} that are read: shorten it")
+    if re.search(r"(^|[\s\[{,:-])\*[^\s*]", text):
+        for event in YAML(typ="safe", pure=True).parse(text):
+            if isinstance(event, AliasEvent):
+                line = event.start_mark.line + 1
+                raise InputError(f"{path}, line {line}: *{event.anchor} stands for another part: write that out")
+
+
 def _line(path: Path, section: str, error: ErrorDetails) -> str:
     key = ".".join([section, *map(str, error["loc"])])
     if error["type"] == "value_error":
@@ -86,4 +102,4 @@ def _line(path: Path, section: str, error: ErrorDetails) -> str:
     if error["type"] in REMEDIES:
         return f"{path}: {key} {REMEDIES[error['type']]}"
     wanted = WANTED.get(error["type"]) or re.sub(r"(Input|String) should", "must", error["msg"])
-    return f"{path}: {key} is {brief(error['input'])}, but {wanted}"
+    return f"{path}: {key} is {brief(error['input'], key)}, but {wanted}"

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from detox import git
-from detox.errors import InputError
+from detox.errors import InputError, complaint, printable
 from detox.params import profiles
 from detox.params.reading import PARAMS
 
@@ -65,9 +65,9 @@ def main() -> None:
 
     try:
         git.check(Path())
-        print(_board().to_string(index=False))
+        print(printable(_board().to_string(index=False), "\n"))
     except (DvcException, InputError, OSError) as error:
-        sys.exit(f"error: {' '.join(str(error).split())}")
+        sys.exit(complaint(error))
 
 
 if __name__ == "__main__":

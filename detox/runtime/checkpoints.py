@@ -8,7 +8,7 @@ A run that succeeds removes its state; that of other parameters or inputs has an
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from detox import files
+from detox.errors import one_line
 from detox.runtime import fingerprints, processes, ranks
 
 TENSORS, RECORD, MANIFEST = "state.safetensors", "state.json", "manifest.json"
@@ -31,6 +32,9 @@ class State(NamedTuple):
     tensors: dict[str, Tensor]
 
 
+Fits = Callable[[State], bool]
+
+
 class Damaged(Exception):
     """What is wrong with a checkpoint."""
 
@@ -41,9 +45,9 @@ class Run:
     Of several ranks the first reads and writes; what it has read is the state of all.
     """
 
-    def __init__(self, area: Path, every: int):
+    def __init__(self, area: Path, every: int, fits: Fits):
         self.area, self.every = area, every
-        self.state = shared(None if ranks.rank() else newest(area))
+        self.state = shared(None if ranks.rank() else newest(area, fits))
         self._unwritten: State | None = None
 
     def keep(self, state: State) -> None:
@@ -61,9 +65,12 @@ class Run:
 
 @contextmanager
 def resumable(
-    stage: str, settings: Sequence[Any], inputs: Sequence[Path], every: int, unit: str = "step"
+    stage: str, settings: Sequence[Any], inputs: Sequence[Path], every: int, fits: Fits, unit: str = "step"
 ) -> Iterator[Run]:
     """Within the block a run of the stage that leaves its latest state when it is interrupted, and else nothing.
+
+    A state that is found has to be one that this run may have left, as `fits` says: its hashes say only that it is
+    what was written there.
 
     Raises InputError if another process is at this very run, or a rank has other parameters, inputs or code.
     """
@@ -71,7 +78,7 @@ def resumable(
     area = Path(os.environ.get("DVC_ROOT", ""), ".resume", stage, fingerprints.fingerprint(settings, inputs))
     what = f"{stage} with the same parameters and inputs"
     with nullcontext() if ranks.rank() else processes.locked(area, what):
-        run = Run(area, every)
+        run = Run(area, every, fits)
         if run.state:
             say(f"{stage}: going on from {unit} {run.state.step}")
         try:
@@ -126,30 +133,37 @@ def write(area: Path, state: State) -> None:
         files.remove(old)
 
 
-def newest(area: Path) -> State | None:
-    """The newest checkpoint that is whole. One that is not is named on stderr and removed."""
+def newest(area: Path, fits: Fits) -> State | None:
+    """The newest checkpoint that is whole and fits. One that is not is named on stderr and removed."""
     for path in sorted(area.glob("step_*"), reverse=True):
         try:
-            return read(path)
+            if fits(state := read(path)):
+                return state
+            raise Damaged("holds what this run cannot have left")
         except Damaged as error:
-            print(f"warning: {path} {error}: going back to the state before it", file=sys.stderr)
+            print(one_line(f"warning: {path} {error}: going back to the state before it"), file=sys.stderr)
             files.remove(path)
     return None
 
 
 def read(path: Path) -> State:
     """A checkpoint, every byte of it checked. Raises Damaged."""
-    if any(each.is_symlink() for each in (path, path / MANIFEST, path / TENSORS, path / RECORD)):
-        raise Damaged("is a link, or holds one")
+    parts = [path / name for name in (TENSORS, RECORD, MANIFEST)]
+    if any(each.is_symlink() for each in (path, *parts)) or any(each.exists() > each.is_file() for each in parts):
+        raise Damaged("is a link, or holds one, or what is no file")
     try:
         manifest = json.loads((path / MANIFEST).read_bytes())
         contents = {name: (path / name).read_bytes() for name in (TENSORS, RECORD)}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Damaged(f"is incomplete ({getattr(error, 'strerror', None) or 'its manifest is not JSON'})") from error
     hashes = {name: fingerprints.sha256(content) for name, content in contents.items()}
     if not isinstance(manifest, dict) or manifest.get("files") != hashes:
         raise Damaged("is damaged (its bytes are not those of its manifest)")
-    record = json.loads(contents[RECORD])
-    if manifest.get("fingerprint") != path.parent.name or path.name != f"step_{record['step']:06d}":
+    try:
+        told = json.loads(contents[RECORD])
+        state = State(int(told["step"]), dict(told["record"]), load(contents[TENSORS]))
+    except Exception as error:  # whatever it makes of what stands there
+        raise Damaged(f"is damaged ({type(error).__name__} in what it holds)") from error
+    if manifest.get("fingerprint") != path.parent.name or path.name != f"step_{state.step:06d}":
         raise Damaged("belongs to another run")
-    return State(record["step"], record["record"], load(contents[TENSORS]))
+    return state

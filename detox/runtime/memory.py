@@ -1,15 +1,26 @@
 """Going on where memory runs out: the same episodes, losses and summaries but for rounding, in smaller batches."""
 
+import errno
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
+import torch
 from tqdm import tqdm
 
 from detox.errors import InputError
 from detox.params import training
 from detox.runtime import ranks
+
+# What libraries say: torch on a CPU, on CUDA, HIP, XPU and MPS; cuBLAS, cuDNN; oneDNN; C++; numpy, Arrow; the kernel.
+EXHAUSTED = (
+    *("out of memory", "out_of_memory", "outofmemory", "can't allocate memory", "cannot allocate memory"),
+    *("not enough memory", "insufficient memory", "alloc_failed", "allocation failed", "memory allocation"),
+    *("failed to allocate", "unable to allocate", "could not allocate", "bad_alloc", "bad allocation"),
+    *("could not create a primitive", "could not create a memory", "could not execute a primitive"),
+)
+REASON = 160  # characters
 
 Step = TypeVar("Step")
 Result = TypeVar("Result")
@@ -36,11 +47,11 @@ def sparing(train: Callable[[training.Ppo], Iterator[Step]], p: training.Ppo, st
                 yield row
                 done = state.freeze()
             return
-        except (MemoryError, RuntimeError) as error:
+        except (MemoryError, RuntimeError, OSError) as error:
             if not exhausted(error):
                 raise
             ranks.tell(error)
-            p = halved(p)
+            p = halved(p, error)
         if ranks.rank() == 0:
             smaller = f"{p.decode_batch_size} episodes written, {p.micro_batch_size} read at once"
             tqdm.write(f"warning: out of memory: step {done.step + 1} again, {smaller}", file=sys.stderr)
@@ -60,30 +71,41 @@ def in_parts(
         while left := rows[len(results) :]:
             try:
                 results |= work(left[:size])
-            except (MemoryError, RuntimeError) as error:
+            except (MemoryError, RuntimeError, OSError) as error:
                 if not exhausted(error):
                     raise
                 size = len(left[:size]) // 2
                 if not size:
-                    raise InputError(f"out of memory with {each}") from error
+                    raise InputError(f"out of memory with {each} ({reason(error)})") from error
                 tqdm.write(f"warning: out of memory: again with {size} at once", file=sys.stderr)
         yield results
 
 
 def exhausted(error: Exception) -> bool:
-    """Whether this is Python or torch running out of memory; on a CPU torch says so in the text alone."""
-    texts = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, MemoryError) or any(text in str(error) for text in texts)
+    """Whether this is Python, the system or a library running out of memory; many a library says so in its text alone,
+    and oneDNN only that it could not create what it wanted.
+    """
+    kinds = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    if kinds or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    said = str(error).casefold()
+    return isinstance(error, RuntimeError) and any(text in said for text in EXHAUSTED)
 
 
-def halved(p: training.Ppo) -> training.Ppo:
+def reason(error: Exception) -> str:
+    """What was said of it, in a few words."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:REASON]
+
+
+def halved(p: training.Ppo, error: Exception) -> training.Ppo:
     """With half as many episodes at most written and read at once. Raises InputError if they are of one prompt."""
     k = p.samples_per_prompt
     written, read = min(p.decode_batch_size, p.batch_size) // k, p.micro_batch_size // k
     if max(written, read) == 1:
         raise InputError(
             f"out of memory with the episodes of one prompt at once, {k} of them: "
-            "lower ppo.samples_per_prompt, ppo.batch_size, ppo.max_new_tokens or model.max_prompt_tokens"
-        )
+            "lower ppo.samples_per_prompt, ppo.batch_size, ppo.max_new_tokens or model.max_prompt_tokens "
+            f"({reason(error)})"
+        ) from error
     fewer = next((size for size in range(read // 2, 0, -1) if read % size == 0), 1)  # a mini-batch has whole ones
     return replace(p, decode_batch_size=max(1, written // 2) * k, micro_batch_size=fewer * k)

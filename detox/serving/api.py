@@ -17,6 +17,7 @@ from detox.errors import InputError
 from detox.model import adapters, bases, linear, prompts, sampling
 from detox.model.classifier import Classifier
 from detox.params import reading, sections
+from detox.runtime import memory
 from detox.serving.inputs import AT_ONCE
 from detox.sources import local
 
@@ -86,9 +87,18 @@ class Summarizer:
         """The summaries of one adapter, with their toxicity."""
         self.model.set_adapter(side)
         with adapters.merged(self.model) if self.exact else nullcontext():
-            texts = greedy(self.model, self.prompt, dialogues, self.max_new_tokens)
+            texts = self._greedy(dialogues)
         toxicity = self.scorer(texts) if self.scorer else [{}] * len(texts)
         return [{"summary": text} | scores for text, scores in zip(texts, toxicity, strict=True)]
+
+    def _greedy(self, dialogues: Sequence[str]) -> list[str]:
+        def written(rows: list[int]) -> dict[int, str]:
+            texts = greedy(self.model, self.prompt, [dialogues[row] for row in rows], self.max_new_tokens)
+            return dict(zip(rows, texts, strict=True))
+
+        each = "one dialogue: lower summarize.max_new_tokens or model.max_prompt_tokens"
+        [texts] = memory.in_parts(written, [list(range(len(dialogues)))], each)
+        return list(texts.values())
 
 
 def greedy(

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from detox.errors import InputError
+from detox.errors import InputError, complaint
 from detox.runtime import processes
 from detox.serving import printing
 from detox.serving.printing import Format, Row
@@ -133,7 +133,7 @@ def compare(
     """
     from detox.reporting import revisions
 
-    print(revisions.compare(first, second))
+    print(printing.table(revisions.compare(first, second)))
 
 
 @app.command()
@@ -145,7 +145,7 @@ def env() -> None:
     from detox.serving import environment
 
     for label, text in environment.report():
-        print(f"{label:13} {text}")
+        print(f"{label:13} {printing.line(text)}")
 
 
 @app.command()
@@ -166,7 +166,8 @@ def merge(
     from detox.serving import merging
 
     count = merging.merge(folder, scale)
-    print(f"{folder}: a plain transformers model; its summaries of {count} test dialogues are the adapter's own")
+    where = printing.line(str(folder))
+    print(f"{where}: a plain transformers model; its summaries of {count} test dialogues are the adapter's own")
 
 
 def run() -> None:
@@ -175,7 +176,7 @@ def run() -> None:
         with processes.stoppable():
             app(prog_name="detox")
     except (InputError, OSError) as error:
-        sys.exit(f"error: {error}")
+        sys.exit(complaint(error))
 
 
 def main() -> None:

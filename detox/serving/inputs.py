@@ -1,5 +1,6 @@
 """Texts as people hand them in: plain or in a table, from a file or standard input, read as they come."""
 
+import math
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ from detox.serving.printing import Row
 STDIN = "-"
 AT_ONCE = 32  # texts that a model reads: with more it is hardly faster, and the first answers wait for the last
 ENDED = object()
+LONGEST = 2**20  # characters of a dialogue in plain text, whose end may never come
 RENAME = "rename or add it"
 # A field of a header, next to its separator: "No, thanks." has a blank and a stop, "Ann: tea" a colon.
 HEADING = r'"?[\w#.-]*\w(?: [\w#.-]*\w)*"?'
@@ -50,17 +52,32 @@ def read(source: str, column: str, split: Callable[[Lines], Lines]) -> Iterator[
         if not text.strip():
             raise InputError(f"{where}: the {column} is blank: write one or remove the row")
         identity = columns.find(tuple(row), *columns.IDS)
-        yield Text(row[identity] if identity else str(count), text, where)
+        yield Text(_plain(row[identity]) if identity else str(count), text, where)
     if not count:
         raise InputError(f"{path} has no {column}: give one at least")
+
+
+def _plain(identity: Any) -> Any:
+    """An id as JSON has it: a text for a time, for NaN, for a list."""
+    kept = identity is None or isinstance(identity, str | int)
+    return identity if kept or (isinstance(identity, float) and math.isfinite(identity)) else str(identity)
 
 
 def paragraphs(lines: Lines) -> Lines:
     """(number of its first line, text) of each block of lines between blank ones: a dialogue."""
     for blank, block in groupby(lines, key=lambda line: not line[1].strip()):
         if not blank:
-            numbers, texts = zip(*block, strict=True)
-            yield numbers[0], "\n".join(text.strip() for text in texts)
+            numbers, texts, size = [], [], 0
+            for number, text in block:
+                numbers.append(number)
+                texts.append(text.strip())
+                size += len(text)
+                if size > LONGEST:
+                    raise InputError(
+                        f"the dialogue from line {numbers[0]} on has more than {LONGEST} characters: end each with a "
+                        "blank line"
+                    )
+            yield numbers[0], "\n".join(texts)
 
 
 def single(lines: Lines) -> Lines:
@@ -148,11 +165,7 @@ def _stdin(path: Path) -> Lines:
 
 
 def _peeked(lines: Lines) -> tuple[Lines, tuple[int, str]]:
-    """The same lines, and the first of them that is not blank, without its outer blanks, and its number."""
-    head: list[tuple[int, str]] = []
-    for line in lines:
-        head.append(line)
-        if line[1].strip():
-            break
-    number, first = head[-1] if head else (1, "")
-    return chain(head, lines), (number, first.strip())
+    """The lines from the first that is not blank on; that one without its outer blanks, and its number."""
+    head = next((line for line in lines if line[1].strip()), None)
+    number, first = head or (1, "")
+    return chain([head] if head else [], lines), (number, first.strip())

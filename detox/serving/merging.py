@@ -11,7 +11,7 @@ from detox import files
 from detox.corpus import dialogues
 from detox.errors import InputError
 from detox.generation import rivals
-from detox.model import pretrained, prompts
+from detox.model import adapters, pretrained, prompts
 from detox.params.sections import Model
 from detox.serving.api import ADAPTERS, AFTER, adapted, base_model, greedy, made, max_new_tokens
 
@@ -41,7 +41,10 @@ def merge(folder: Path, scale: float = 1.0) -> int:
     before, after = made(ADAPTERS).values()
     with tempfile.TemporaryDirectory() as scratch, files.atomic(folder) as new:
         scaled = Path(scratch, "adapter")
-        rivals.save_scaled(before, after, scale, scaled)
+        with adapters.still(before), adapters.still(after):
+            for each in (before, after):
+                adapters.check(each, base)
+            rivals.save_scaled(before, after, scale, scaled)
         plain, prompt, length = pretrained.model(AutoModelForSeq2SeqLM, base), prompts.load(base, p), max_new_tokens()
         model = adapted(plain, base, {AFTER: scaled})
         wanted = greedy(model, prompt, texts, length)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from detox.params import profiles, reading
 from detox.reporting import provenance
-from detox.serving.printing import Row
+from detox.serving.printing import Row, line
 
 if TYPE_CHECKING:
     from detox.serving.inputs import Text
@@ -27,7 +27,8 @@ def beside(answers: "Iterator[tuple[Text, Row]]") -> "Iterator[tuple[Text, Row]]
         if familiarity.TRAIN.is_file():  # a clone may have the models alone
             known = known or familiarity.load()
             if warning := known.warning(text.text):
-                print(f"warning: {text.where}: {warning}", file=sys.stderr)
+                print(f"warning: {line(text.where)}: {warning}", file=sys.stderr)
         if answer["truncated"]:
-            print(f"warning: {text.where}: longer than the model reads: the end was left out", file=sys.stderr)
+            where = line(text.where)
+            print(f"warning: {where}: longer than the model reads: the end was left out", file=sys.stderr)
         yield text, answer

@@ -1,4 +1,6 @@
-"""How answers are printed: as text for people, or as JSON for programs."""
+"""How answers are printed: as text for people, or as JSON for programs. What a text of theirs says to a terminal, by
+ESC or otherwise, is escaped.
+"""
 
 import json
 import textwrap
@@ -6,7 +8,10 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Any
 
+from detox.errors import printable
+
 WIDTH = 100  # of a summary's lines in text
+JOINERS = "\u200c\u200d"  # without a width, between letters of Persian or Hindi, and in emoji
 
 Row = dict[str, Any]
 
@@ -22,20 +27,28 @@ class Format(StrEnum):
 def printed(rows: Iterable[Row], output: Format, as_text: Callable[[Row], str]) -> None:
     """Prints the rows in this format: as text, or as JSON."""
     if output is Format.json:
-        print(json.dumps(list(rows), ensure_ascii=False, indent=2))
+        print(as_json(list(rows), indent=2))
         return
     for row in rows:
-        print(as_text(row) if output is Format.text else json.dumps(row, ensure_ascii=False), flush=True)
+        print(as_text(row) if output is Format.text else as_json(row), flush=True)
+
+
+def as_json(tree: Any, indent: int | None = None) -> str:
+    """JSON that shows what is printable as it is. Raises ValueError for a number that JSON does not have."""
+    text = json.dumps(tree, ensure_ascii=False, allow_nan=False, indent=indent)
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
 
 
 def both(row: Row) -> str:
     """A dialogue's id, and both summaries with their toxicity."""
     sides = [f"  {side:6}  {toxicity(row[side])}\n{_filled(row[side]['summary'])}" for side in ("before", "after")]
-    return "\n".join([str(row["id"]), *sides])
+    return "\n".join([line(str(row["id"])), *sides])
 
 
 def _filled(text: str) -> str:
-    return textwrap.fill(text or "(empty)", WIDTH, initial_indent="    ", subsequent_indent="    ")
+    return textwrap.fill(line(text) or "(empty)", WIDTH, initial_indent="    ", subsequent_indent="    ")
 
 
 def after(row: Row) -> str:
@@ -49,5 +62,10 @@ def toxicity(row: Row) -> str:
 
 
 def line(text: str) -> str:
-    """The text as one line."""
-    return " ".join(text.split())
+    """The text as one line, of printable characters."""
+    return printable(" ".join(text.split()), JOINERS)
+
+
+def table(text: str) -> str:
+    """Several lines, of printable characters."""
+    return printable(text, "\n")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from detox import git
-from detox.errors import InputError
+from detox.errors import InputError, complaint, one_line
 from detox.runtime.processes import stoppable
 from detox.sharing.objects import Object
 from detox.sharing.storage import Storage
@@ -113,7 +113,7 @@ def _count(objects: Sequence[Object]) -> str:
 def _refuse(faults: Mapping[Object, str], storage: Storage, remedy: str) -> None:
     """Prints what is wrong with which object. Raises InputError if there is any."""
     for each, fault in faults.items():
-        print(f"{fault}: {each}, {storage.url(each)}", file=sys.stderr)
+        print(one_line(f"{fault}: {each}, {storage.url(each)}"), file=sys.stderr)
     if faults:
         plural = "s" if len(faults) > 1 else ""
         raise InputError(f"remote {storage.where}: {len(faults)} object{plural} lost or damaged: {remedy}")
@@ -141,7 +141,7 @@ def main() -> None:
         with stoppable(), Repo() as repo:
             print({"push": push, "pull": pull, "verify": verify}[arguments.command](repo, arguments.limit))
     except (InputError, DvcException) as error:
-        sys.exit(f"error: {' '.join(str(error).split())}")
+        sys.exit(complaint(error))
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -54,14 +54,14 @@ def main() -> None:
     from dvc.exceptions import DvcException
 
     from detox import git
-    from detox.errors import InputError
+    from detox.errors import InputError, complaint
 
     try:
         git.check(Path())
         for name in mend(Path()):
             print(f"note: {name} is removed, which DVC was writing when it was killed; what has run is not lost")
     except (DvcException, InputError, OSError) as error:
-        sys.exit(f"error: {' '.join(str(error).split())}")
+        sys.exit(complaint(error))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from fsspec.asyn import get_loop
 from tqdm import tqdm
 
 from detox.errors import InputError
+from detox.params import origins
 from detox.sharing.objects import FOLDER, Object
 from detox.sharing.s3_errors import NO_READING, NO_WRITING, reason
 from detox.sharing.timeouts import Transfer, watched
@@ -39,6 +40,11 @@ class Storage:
             raise InputError(
                 f"the remote {name} is not on S3, where alone every object is looked at: use `dvc push` and "
                 "`dvc pull`, and `dvc status --cloud` to compare"
+            )
+        if url and not origins.plain(url):
+            raise InputError(
+                f"the url of the remote {name} holds a user, a password or what else no plain address has: leave "
+                "s3://BUCKET/FOLDER there, keys come from the environment"
             )
         if urlsplit(url).netloc in ("", PLACEHOLDER):
             how = f"modify {name} url" if url else f"add --default {name}"

@@ -16,7 +16,7 @@ from huggingface_hub.file_download import http_get
 
 from detox.errors import InputError
 from detox.params.origins import Source
-from detox.sources import local, repositories
+from detox.sources import limits, local, repositories
 from detox.sources.repositories import ADAPTER, CARD, DATA_SET, TEXT, WANTED, reached, wanted
 
 
@@ -41,7 +41,8 @@ def raw(source: Source, folder: Path) -> None:
         elif str(source.origin).startswith("s3://"):
             _from_s3(str(source.origin), folder)
         else:
-            _from_web(str(source.origin), folder)
+            with limits.bounded(str(source.origin), limits.UNSAID):
+                _from_web(str(source.origin), folder)
     if not any(folder.iterdir()):
         raise InputError(
             f"{source.origin} holds none of *.json, *.txt, *.model, *.safetensors, {', '.join(TEXT)}, *.parquet, "
@@ -60,14 +61,17 @@ def _from_hub(source: Source, folder: Path) -> None:
     """What is wanted of the repository, by the library's own copy of it, which is kept."""
     where = repositories.repository(source)
     start = f"{escape(where.folder)}/" if where.folder else ""
+    sizes: list[int] = []
     # Offline these say which of the files that it once fetched are meant.
     patterns = [start + pattern for pattern in ((CARD, *DATA_SET) if where.tables else WANTED)]
     if not is_offline_mode():
-        names = wanted(repositories.inside(repositories.listing(source), where), where)
+        here = repositories.inside(repositories.listing(source), where)
+        names = wanted(here, where)
         if not names:
             return
-        patterns = [start + escape(name) for name in names]
-    snapshot = _snapshot(source, patterns, None if where.tables else f"{start}*/*") / where.folder
+        patterns, sizes = [start + escape(name) for name in names], [here[name] for name in names]
+    with limits.bounded(str(source.origin), sizes):
+        snapshot = _snapshot(source, patterns, None if where.tables else f"{start}*/*") / where.folder
     files = (path for path in snapshot.rglob("*") if path.is_file())
     for name in wanted((path.relative_to(snapshot).as_posix() for path in files), where):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -101,9 +105,11 @@ def _from_s3(origin: str, folder: Path) -> None:
     import s3fs
 
     files = s3fs.S3FileSystem(skip_instance_cache=True)
-    paths = {path.rsplit("/", 1)[-1]: path for path in files.ls(origin, detail=False)}
-    for name in wanted(paths):
-        files.get_file(paths[name], folder / name)
+    found = {each["name"].rsplit("/", 1)[-1]: each for each in files.ls(origin, detail=True)}
+    names = wanted(found)
+    with limits.bounded(origin, [found[name]["size"] or 0 for name in names]):
+        for name in names:
+            files.get_file(found[name]["name"], folder / name)
 
 
 def _from_web(origin: str, folder: Path) -> None:

@@ -9,9 +9,10 @@ import os
 import re
 import shlex
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from detox.errors import InputError, brief
 from detox.params.origins import Source
@@ -128,8 +129,9 @@ def convert(legacy: Path, path: Path, name: str) -> None:
     from safetensors.torch import save_file
 
     # Tensors that share memory would be refused.
-    held = {key: tensor.clone().contiguous() for key, tensor in tensors(legacy, name).items()}
-    save_file(held, path, metadata={"format": "pt"})
+    with _plainly(name):
+        held = {key: tensor.clone().contiguous() for key, tensor in tensors(legacy, name).items()}
+        save_file(held, path, metadata={"format": "pt"})
 
 
 def tensors(legacy: Path, name: str) -> "dict[str, Tensor]":
@@ -140,7 +142,7 @@ def tensors(legacy: Path, name: str) -> "dict[str, Tensor]":
     """
     import torch
 
-    try:
+    with _plainly(name):
         zipped = zipfile.is_zipfile(legacy)
         if zipped:
             _check_stored(legacy)
@@ -149,8 +151,17 @@ def tensors(legacy: Path, name: str) -> "dict[str, Tensor]":
             _check_plain(key, tensor)
         if sum(tensor.nbytes for tensor in found.values()) > SHARED * legacy.stat().st_size:
             raise ValueError("its tensors together have many times its size")
-        return {key: tensor.detach() for key, tensor in found.items()}
-    except Exception as error:  # whatever a damaged or hostile file makes of it
+        return {key: tensor.detach().as_subclass(torch.Tensor) for key, tensor in found.items()}
+
+
+@contextmanager
+def _plainly(name: str) -> Iterator[None]:
+    """Whatever a damaged or hostile file makes of it within the block is an InputError that calls it by this name."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
         raise InputError(f"{name} holds more than tensors or is damaged ({_reason(error)}): get safetensors") from error
 
 
@@ -159,6 +170,14 @@ def _reason(error: Exception) -> str:
     said = re.search(r"(?:WeightsUnpickler error: |Trying to load )(\S.*)", str(error))
     reason = (said[1] if said else str(error).strip()).splitlines()[:1]
     return reason[0].partition(". ")[0].rstrip(".") if reason and " " in reason[0] else type(error).__name__
+
+
+def _numbers() -> set[Any]:
+    """The types of torch that safetensors has and every machine computes with; torch has others of a few bits."""
+    import torch
+
+    floats = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+    return {*floats, torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 
 
 def _check_stored(legacy: Path) -> None:
@@ -175,7 +194,7 @@ def _check_plain(name: object, tensor: object) -> None:
     if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
         raise ValueError(f"{brief(name)} is of type {type(tensor).__name__}")
     dense = tensor.layout == torch.strided and not tensor.is_nested and tensor.device.type == "cpu"
-    if not dense or tensor.is_quantized or tensor.is_complex():
+    if not dense or tensor.is_quantized or tensor.is_complex() or tensor.is_neg() or tensor.dtype not in _numbers():
         raise ValueError(f"{brief(name)} is a tensor of another kind: {tensor.layout}, {tensor.dtype}, {tensor.device}")
     if tensor.nbytes > tensor.untyped_storage().nbytes():
         raise ValueError(f"{brief(name)} has more numbers than the file holds of it")

@@ -10,7 +10,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
-from detox.errors import InputError
+from detox.errors import InputError, complaint
 from detox.params import origins, profiles
 from detox.params.origins import Source
 from detox.params.reading import PARAMS
@@ -80,7 +80,7 @@ def main() -> None:
     try:
         pins = pin()
     except InputError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(complaint(error))
     for section, (key, value) in pins.items():
         print(f"{section}.source.{key}: {value}")
     if not pins:

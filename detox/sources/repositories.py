@@ -67,7 +67,10 @@ def listing(source: Source) -> Files:
     where = repository(source)
     with reached(source):
         tree = HfApi().list_repo_tree(where.name, repo_type=where.kind, revision=source.revision, recursive=True)
-        return {entry.path: entry.size for entry in tree if isinstance(entry, RepoFile)}
+        found = {entry.path: entry.size for entry in tree if isinstance(entry, RepoFile)}
+    if strange := [name for name in found if not name.isprintable()]:  # the library's bars would show it as it is
+        raise InputError(f"{source.origin} has a file {strange[0]}, a name that a terminal cannot show: use another")
+    return found
 
 
 def inside(files: Files, where: Repository) -> Files:

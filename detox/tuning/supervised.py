@@ -3,11 +3,11 @@
 Or a fresh one, which has learnt nothing: a base that summarises already needs none.
 """
 
-import json
 import math
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from peft import PeftModel, get_peft_model
@@ -19,23 +19,24 @@ from transformers import (
     Seq2SeqTrainingArguments,
     set_seed,
 )
-from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
 from detox import files
 from detox.corpus.dialogues import Dialogue
+from detox.errors import InputError, one_line
 from detox.evaluation.rouge import Rouge
-from detox.model import adapters, bases, lora
+from detox.model import bases, lora
 from detox.model.prompts import Prompt
 from detox.model.sampling import seed_of
 from detox.params.training import Tuning
-from detox.runtime import devices, fingerprints
+from detox.runtime import devices, fingerprints, memory
+from detox.tuning import checkpoints
 from detox.tuning.curve import Curve, Row
 
-PARTS = (adapters.CONFIG, adapters.WEIGHTS, OPTIMIZER_NAME, SCHEDULER_NAME, "rng_state.pth")  # of a checkpoint
 EVALUATIONS = 5  # looks at the dev part, and checkpoints to resume from, in a pass over the training dialogues
 
 Example = dict[str, list[int]]
+Told = Callable[[list[Row]], None]  # is given the curve so far
 
 
 class Plan(NamedTuple):
@@ -60,7 +61,7 @@ def tune(
     dev: Sequence[Dialogue],
     unfinished: Path,
     folder: Path,
-    told: Callable[[list[Row]], None],
+    told: Told,
 ) -> dict[str, Any]:
     """Tunes a LoRA adapter, writes it into `folder`, and returns how it went: steps, losses in nats a token, ROUGE.
 
@@ -68,27 +69,55 @@ def tune(
     training ends when that has not fallen for `p.patience` looks. What was interrupted goes on from the last whole
     checkpoint in `unfinished`. `told` is given the curve so far at each look.
     """
-    set_seed(plan.seed)
-    p = plan.tuning
-    model = get_peft_model(bases.load(plan.base), lora.fresh(p))
     examples, held_out = (_examples(part, plan) for part in (train, dev))
     held_out.sort(key=lambda row: len(row["input_ids"]))
-    passes = [row for number in range(p.epochs) for row in one_pass(examples, p.batch_size, seed_of(plan.seed, number))]
-    trainer = Seq2SeqTrainer(
-        model=model,
-        args=_arguments(unfinished, plan, len(examples), bool(dev)),
-        train_dataset=passes,
-        eval_dataset=held_out if dev else None,  # type: ignore[arg-type]
-        data_collator=DataCollatorForSeq2Seq(plan.prompt.tokenizer, model=model),
-        callbacks=[Curve(told), *([EarlyStoppingCallback(p.patience)] if dev else [])],
-    )
-    trainer.remove_callback(PrinterCallback)  # Curve speaks
-    trainer.train(resume_from_checkpoint=_newest(unfinished))
+    trainer = _trained(plan, examples, held_out, unfinished, told)
+    model = cast(PeftModel, trainer.model)
     model.save_pretrained(str(folder), save_embedding_layers=False)
     result: dict[str, Any] = {"steps": trainer.state.global_step}
     if dev:
         result |= {"dev_loss": trainer.state.best_metric, **_rouge(model, dev, plan)}
     return result
+
+
+def _trained(
+    plan: Plan, examples: list[Example], held_out: list[Example], unfinished: Path, told: Told
+) -> Seq2SeqTrainer:
+    """Trains to the end. A checkpoint from which no step can be taken is named on stderr and removed."""
+    while True:
+        begun, trainer = checkpoints.newest(unfinished), _trainer(plan, examples, held_out, unfinished)
+        trainer.add_callback(Curve(told))
+        try:
+            trainer.train(resume_from_checkpoint=str(begun) if begun else None)
+            return trainer
+        except Exception as error:
+            if memory.exhausted(error):
+                said = memory.reason(error)
+                raise InputError(
+                    f"out of memory: lower adapter.tuning.batch_size, {plan.tuning.batch_size} ({said})"
+                ) from error
+            if begun is None or trainer.state.global_step > checkpoints.step(begun):
+                raise
+            reason = f"{type(error).__name__} in what it holds"
+            print(one_line(f"warning: {begun} is damaged ({reason}): going back"), file=sys.stderr)
+            files.remove(begun)
+
+
+def _trainer(plan: Plan, examples: list[Example], held_out: list[Example], unfinished: Path) -> Seq2SeqTrainer:
+    set_seed(plan.seed)
+    p, dev = plan.tuning, bool(held_out)
+    model = get_peft_model(bases.load(plan.base), lora.fresh(p))
+    passes = [row for number in range(p.epochs) for row in one_pass(examples, p.batch_size, seed_of(plan.seed, number))]
+    trainer = Seq2SeqTrainer(
+        model=model,
+        args=_arguments(unfinished, plan, len(examples), dev),
+        train_dataset=passes,
+        eval_dataset=held_out if dev else None,  # type: ignore[arg-type]
+        data_collator=DataCollatorForSeq2Seq(plan.prompt.tokenizer, model=model),
+        callbacks=[EarlyStoppingCallback(p.patience)] if dev else [],
+    )
+    trainer.remove_callback(PrinterCallback)  # Curve speaks
+    return trainer
 
 
 def begin(plan: Plan, dev: Sequence[Dialogue], folder: Path) -> dict[str, float]:
@@ -101,30 +130,6 @@ def begin(plan: Plan, dev: Sequence[Dialogue], folder: Path) -> dict[str, float]
     model = get_peft_model(bases.load(plan.base), lora.fresh(plan.tuning))
     model.save_pretrained(str(folder), save_embedding_layers=False)
     return _rouge(model.to(plan.device), dev, plan) if dev else {}
-
-
-def _newest(unfinished: Path) -> str | None:
-    """The newest checkpoint from which training goes on as if nothing had been; those after it are removed."""
-    found = {int(path.name.partition("-")[2]): path for path in unfinished.glob("checkpoint-*")}
-    for _, path in sorted(found.items(), reverse=True):
-        if _is_sound(path):
-            return str(path)
-        files.remove(path)
-    return None
-
-
-def _is_sound(checkpoint: Path) -> bool:
-    """Whether the trainer wrote all of it, and went on.
-
-    From one without its last file the trainer would silently begin again, with its weights; from one at which it had
-    stopped early it would train on.
-    """
-    try:
-        state = json.loads((checkpoint / TRAINER_STATE_NAME).read_bytes())
-    except (OSError, ValueError):
-        return False
-    stopped = state["stateful_callbacks"]["TrainerControl"]["args"]["should_training_stop"]
-    return not stopped and all((checkpoint / name).is_file() for name in PARTS)
 
 
 def _examples(dialogues: Sequence[Dialogue], plan: Plan) -> list[Example]:

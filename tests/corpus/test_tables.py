@@ -145,3 +145,21 @@ def test_a_pickle_is_no_table(tmp_path: Path) -> None:
     assert tables.kind(tmp_path / "train.pkl") is None
     with pytest.raises(InputError, match="is no table that is read here"):
         read(tmp_path / "train.pkl")
+
+
+@pytest.mark.parametrize("suffix", ["gz", "bz2", "xz", "zst", "zip"])
+def test_what_unpacks_to_very_much_more_than_its_size_is_one_line(tmp_path: Path, suffix: str) -> None:
+    """110 MB of blanks in some kilobytes."""
+    path, blank = tmp_path / f"rows.jsonl.{suffix}", (b" " * 1023 + b"\n") * 1024
+    openers: dict[str, Any] = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
+    if suffix == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("rows.jsonl", blank * 110)
+    elif suffix == "zst":
+        with pyarrow.CompressedOutputStream(str(path), "zstd") as out:
+            [out.write(blank) for _ in range(110)]
+    else:
+        with openers[suffix](path, "wb") as file:
+            [file.write(blank) for _ in range(110)]
+    with pytest.raises(InputError, match=r"cannot be read \(it unpacks to more than [0-9]+ bytes\)"):
+        next(tables.rows(path, ("id",), ""))

@@ -3,16 +3,19 @@
 import json
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from peft import LoraConfig, PeftModel
 from safetensors.torch import load_file, save_file
+from tiny import save_adapter
 from transformers import T5Config, T5ForConditionalGeneration
 
 from detox.errors import InputError
-from detox.model import adapters, bases, fitting
+from detox.model import adapters, bases, fitting, lora
 
 pytest_plugins = ["models"]
 
@@ -143,3 +146,49 @@ def test_the_courses_adapter_has_3538944_weights_on_flan_t5_base() -> None:
         skeleton = T5ForConditionalGeneration(base)
     shapes = fitting.shapes(LoraConfig(r=32, target_modules=["q", "v"], task_type="SEQ_2_SEQ_LM"), skeleton)
     assert sum(math.prod(shape) for shape in shapes.values()) == 3_538_944
+
+
+def replaced(adapter: Path, other: Path) -> None:
+    """By another folder, as a stage replaces it."""
+    adapter.rename(adapter.with_name("gone"))
+    shutil.copytree(other, adapter)
+
+
+@pytest.mark.parametrize("when", ["adapter_config.json", "adapter_model.safetensors"])
+def test_an_adapter_that_is_replaced_while_it_is_read_is_one_line(
+    base: Path, adapter: Path, tmp_path: Path, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By one of other shapes and strength, before its second file is opened, or its first one again."""
+    shutil.copytree(adapter, tmp_path / "adapter")
+    save_adapter(tmp_path / "other", base, seed=2, rank=2)
+    opened: list[Path] = []
+    real: Callable[[Path], Any] = lora.config if when == "adapter_config.json" else load_file
+
+    def read(path: Path) -> Any:
+        if not opened:
+            replaced(tmp_path / "adapter", tmp_path / "other")
+        opened.append(path)
+        return real(path)
+
+    where = (lora, "config") if when == "adapter_config.json" else (adapters, "load_file")
+    monkeypatch.setattr(*where, read)
+    with pytest.raises(InputError, match=r"adapter was replaced while it was read: run this again$"):
+        adapters.load(tmp_path / "adapter", base)
+    assert len(opened) == 1
+    adapters.load(tmp_path / "adapter", base)
+
+
+def test_an_adapter_that_is_gone_while_it_is_read_is_one_line(
+    base: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(adapter, tmp_path / "adapter")
+    real = lora.config
+
+    def read(path: Path) -> Any:
+        found = real(path)
+        shutil.rmtree(path)
+        return found
+
+    monkeypatch.setattr(lora, "config", read)
+    with pytest.raises(InputError, match=r"adapter was replaced while it was read: run this again$"):
+        adapters.load(tmp_path / "adapter", base)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import WORDS, classifier_params, new_classifier, save_classifier, save_tokenizer, source_of
+from tiny import WORDS, classifier_params, detector_of, new_classifier, save_classifier, save_tokenizer, source_of
 from torch import Tensor
 from transformers import RobertaForSequenceClassification, XLNetConfig, XLNetForSequenceClassification
 
@@ -198,3 +198,14 @@ def test_a_model_without_positions_reads_512_tokens_where_its_tokenizer_states_n
 def test_scores_carry_no_gradient_and_nothing_is_dropped(classifier: Classifier) -> None:
     assert not classifier.margin(TEXTS).requires_grad
     assert not any(module.training for module in classifier.model.modules())
+
+
+def test_a_classifier_of_finite_weights_that_gives_no_number_is_one_line(tmp_path: Path) -> None:
+    """Its last layer alone has them: 3e38 + 3e38 is beyond float32."""
+    model = detector_of("rude")
+    with torch.no_grad():
+        model.classifier.out_proj.weight.fill_(3e38)
+        model.classifier.dense.bias.fill_(10.0)
+    save_classifier(tmp_path / "classifier", model)
+    with pytest.raises(InputError, match="gives a text a logit that is not finite"):
+        Classifier(classifier_params(tmp_path / "classifier")).toxicity(["Ann is late"])

@@ -1,5 +1,7 @@
 """Dialogue → prompt, and text ↔ padded token tensors."""
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,3 +112,15 @@ def test_a_prompt_that_leaves_no_room_for_a_dialogue_is_refused(base: Path) -> N
 def test_decoding_undoes_encoding(tokenizer: PreTrainedTokenizerBase) -> None:
     texts = ["Bob tells that the dog was angry", "tea", ""]
     assert prompts.decode(tokenizer, *prompts.Prompt(tokenizer, 30, "{dialogue}").encode(texts)) == texts
+
+
+def test_a_tokenizer_that_reads_what_it_is_tried_on_and_not_a_dialogue_is_one_line(base: Path, tmp_path: Path) -> None:
+    """It throws away all but z, for which its vocabulary has no token, nor one for what is unknown."""
+    shutil.copytree(base, tmp_path / "base")
+    tree = json.loads((path := tmp_path / "base/tokenizer.json").read_text())
+    tree["normalizer"] = {"type": "Replace", "pattern": {"Regex": "[^z]"}, "content": ""}
+    tree["model"] |= {"unk_token": "<none>"}
+    path.write_text(json.dumps(tree))
+    prompt = prompts.Prompt(prompts.tokenizer(tmp_path / "base"), 30)
+    with pytest.raises(InputError, match=r"base cannot be read \(WordLevel error: .*get it again from its source$"):
+        prompt.encode(["z"])

@@ -170,3 +170,14 @@ def test_the_locked_versions_are_exact_and_allowed_by_pyproject() -> None:
     for text in NEEDED + DEVELOPMENT:
         requirement = Requirement(text)
         assert versions[canonicalize_name(requirement.name)] in requirement.specifier, text
+
+
+def test_what_ends_a_command_is_escaped_in_one_place() -> None:
+    """detox.errors.complaint; what ends by a number, or by a timer's line of ours, says nothing of the input."""
+    ends = {
+        (name_of(file), ast.unparse(call.args[0]).partition("(")[0])
+        for file in CODE
+        for call in calls(file)
+        if ast.unparse(call.func) == "sys.exit" and not isinstance(call.args[0], ast.Constant | ast.BinOp)
+    }
+    assert {what for _, what in ends} == {"complaint", "failure.exitcode"}

@@ -1,5 +1,7 @@
 """Checkpoints on disk: whole or not there, the newest whole one is found, and nothing else is believed."""
 
+import hashlib
+import json
 import os
 import resource
 import shutil
@@ -22,6 +24,10 @@ pytest_plugins = ["models"]
 
 def state(step: int) -> State:
     return State(step, {"rows": [0.1, step]}, {"weight": torch.full((1000,), float(step)), "count": torch.tensor(3.0)})
+
+
+def any_state(state: State) -> bool:
+    return True
 
 
 def steps(area: Path) -> list[str]:
@@ -47,7 +53,7 @@ def area(tmp_path: Path) -> Path:
 
 
 def test_what_is_read_is_what_was_written(area: Path) -> None:
-    found = checkpoints.newest(area)
+    found = checkpoints.newest(area, any_state)
     assert found
     assert (found.step, found.record) == (4, {"rows": [0.1, 4]})
     assert found.tensors["weight"].equal(torch.full((1000,), 4.0))
@@ -63,7 +69,7 @@ def test_the_newest_is_that_of_the_last_step_whatever_the_clock_says(area: Path)
     for path in (area / "step_000003").iterdir():
         os.utime(path, (4e9, 4e9))
     os.utime(area / "step_000003", (4e9, 4e9))
-    found = checkpoints.newest(area)
+    found = checkpoints.newest(area, any_state)
     assert found
     assert found.step == 4
 
@@ -90,11 +96,59 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(
 ) -> None:
     harm, message = DAMAGES[damage]
     harm(area / "step_000004")
-    found = checkpoints.newest(area)
+    found = checkpoints.newest(area, any_state)
     assert found
     assert found.step == 3
     assert capsys.readouterr().err.startswith(f"warning: {area}/step_000004 {message}")
     assert steps(area) == ["step_000003"], "else it would count among the two that are kept"
+
+
+def rewritten(path: Path, name: str, content: bytes) -> None:
+    """Another content, and a manifest that agrees."""
+    (path / name).write_bytes(content)
+    manifest = json.loads((path / "manifest.json").read_bytes())
+    manifest["files"][name] = hashlib.sha256(content).hexdigest()
+    (path / "manifest.json").write_text(json.dumps(manifest))
+
+
+RECORDS = [
+    *(b"", b"{", b"[]", b"null", b"4", b'"step"', b"{}", b"[" * 100_000, b"\xff", b"\0" * 9),
+    *(b'{"step": 4}', b'{"step": "x", "record": {}}', b'{"step": [4], "record": {}}', b'{"step": 1e999, "record": {}}'),
+    *(b'{"step": 4, "record": 4}', b'{"step": 4, "record": null}', b'{"step": 4, "record": ["rows"]}'),
+]
+TENSORS = [b"", b"x", b"\xff" * 8, b"\2\0\0\0\0\0\0\0{}"[:9], b"\xff\xff\xff\0\0\0\0\0{}"]
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_a_damaged_record_whose_manifest_agrees_is_set_aside(
+    area: Path, capsys: pytest.CaptureFixture[str], record: bytes
+) -> None:
+    rewritten(area / "step_000004", "state.json", record)
+    found = checkpoints.newest(area, any_state)
+    assert found
+    assert found.step == 3
+    assert capsys.readouterr().err.startswith(f"warning: {area}/step_000004 is damaged (")
+    assert steps(area) == ["step_000003"]
+
+
+@pytest.mark.parametrize("tensors", TENSORS)
+def test_damaged_tensors_whose_manifest_agrees_are_set_aside(area: Path, tensors: bytes) -> None:
+    rewritten(area / "step_000004", "state.safetensors", tensors)
+    assert checkpoints.newest(area, any_state) is not None
+    assert steps(area) == ["step_000003"]
+
+
+def test_a_state_that_the_run_cannot_have_left_is_set_aside(area: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert checkpoints.newest(area, lambda state: state.step == 3)
+    assert "step_000004 holds what this run cannot have left: going back" in capsys.readouterr().err
+
+
+def test_what_is_no_file_is_not_waited_for(area: Path) -> None:
+    """A pipe would never end."""
+    for path in (area / "step_000004/state.json", area / "step_000003/manifest.json"):
+        path.unlink()
+        os.mkfifo(path)
+    assert checkpoints.newest(area, any_state) is None
 
 
 def test_a_checkpoint_of_another_run_or_of_another_step_is_not_taken(
@@ -103,7 +157,7 @@ def test_a_checkpoint_of_another_run_or_of_another_step_is_not_taken(
     checkpoints.write(area.with_name("other"), state(9))
     (area.with_name("other") / "step_000009").rename(area / "step_000009")
     (area / "step_000003").rename(area / "step_000008")
-    found = checkpoints.newest(area)
+    found = checkpoints.newest(area, any_state)
     assert found
     assert found.step == 4
     assert capsys.readouterr().err.count("belongs to another run") == 2
@@ -112,8 +166,8 @@ def test_a_checkpoint_of_another_run_or_of_another_step_is_not_taken(
 def test_with_no_whole_checkpoint_a_run_starts_afresh(area: Path) -> None:
     for path in area.glob("*/manifest.json"):
         path.unlink()
-    assert checkpoints.newest(area) is None
-    assert checkpoints.newest(area.with_name("nothing")) is None
+    assert checkpoints.newest(area, any_state) is None
+    assert checkpoints.newest(area.with_name("nothing"), any_state) is None
 
 
 def complaint(run: Callable[[], object], file: Path) -> str:
@@ -139,7 +193,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_states_before(area: Path, tmp_pa
     said = complaint(fill, tmp_path / "said")
     assert said.startswith(f"{area}/step_000005 cannot be written (File too large): make room there")
     assert steps(area) == ["step_000003", "step_000004"]
-    assert checkpoints.newest(area)
+    assert checkpoints.newest(area, any_state)
 
 
 def test_a_read_only_folder_is_one_line_and_leaves_the_states_before(area: Path, tmp_path: Path) -> None:

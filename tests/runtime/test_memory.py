@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import DIALOGUES, PPO, RISKY
+from tiny import DIALOGUES, PPO, RISKY, classifier_params
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -114,6 +114,66 @@ def test_another_error_is_not_taken_for_a_lack_of_memory(base: Path, adapter: Pa
     p = training.Ppo(**PPO)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         next(memory.sparing(fail, p, TrainState(Policy(base, adapter), p)))
+
+
+SAID = [
+    "CUDA out of memory. Tried to allocate 2.00 GiB",
+    "CUDA error: out of memory",
+    "HIP out of memory. Tried to allocate 2.00 GiB",
+    "XPU out of memory. Tried to allocate 2.00 GiB",
+    "MPS backend out of memory (MPS allocated: 2.00 GB)",
+    "Insufficient Memory (00000008:kIOGPUCommandBufferCallbackErrorOutOfMemory)",
+    "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+    "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 9",
+    "DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes.",
+    "could not create a primitive",
+    "could not create a primitive descriptor for a matmul primitive",
+    "could not create a memory object",
+    "std::bad_alloc",
+    "unable to mmap 9 bytes from file <x>: Cannot allocate memory (12)",
+]
+KINDS = [MemoryError(), OSError(12, "Cannot allocate memory"), torch.OutOfMemoryError("x")]
+
+
+@pytest.mark.parametrize("error", [*map(RuntimeError, SAID), *KINDS], ids=str)
+def test_it_is_known_by_its_kind_or_by_what_the_library_says(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once three rows do not fit; then not even one does, and what was said of it is told."""
+
+    def work(rows: list[int]) -> dict[int, int]:
+        if len(rows) > least:
+            raise error
+        return {row: row**2 for row in rows}
+
+    least = 2
+    assert list(memory.in_parts(work, [[1, 2, 3], [4, 5]], "a row")) == [{1: 1, 2: 4, 3: 9}, {4: 16, 5: 25}]
+    assert warnings(capsys) == ["warning: out of memory: again with 1 at once"]
+    least = 0
+    with pytest.raises(InputError, match=r"^out of memory with a row \(.+\)$"):
+        list(memory.in_parts(work, [[1]], "a row"))
+
+
+@pytest.mark.parametrize("error", [ValueError("out of memory"), OSError(2, "x"), RuntimeError("mat1 and mat2 shapes")])
+def test_what_another_error_says_is_not_taken_for_it(error: Exception) -> None:
+    assert not memory.exhausted(error)
+
+
+def test_a_classifier_reads_in_smaller_batches_where_memory_runs_out(
+    word_classifier: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reward = Classifier(classifier_params(word_classifier, batch_size=4))
+    whole, forward = reward.margin(DIALOGUES), reward.model.forward
+
+    def poor(input_ids: Tensor, **rest: Any) -> Any:
+        if len(input_ids) > 1:
+            torch.empty(2**50, dtype=torch.uint8)
+        return forward(input_ids=input_ids, **rest)
+
+    monkeypatch.setattr(reward.model, "forward", poor)
+    torch.testing.assert_close(reward.margin(DIALOGUES), whole)
+    assert warnings(capsys) == [f"warning: out of memory: again with {size} at once" for size in (2, 1)]
 
 
 def summarised(policy: Policy, tokenizer: PreTrainedTokenizerBase) -> list[dict[int, list[str]]]:

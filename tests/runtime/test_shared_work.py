@@ -46,7 +46,7 @@ class Project:
             return trainer.train(Models(policy, self.reward, Prompt(self.tokenizer, 30)), DIALOGUES, RISKY, p, 0, state)
 
         try:
-            with checkpoints.resumable("train_ppo", [p], [], every=100) as unfinished:
+            with checkpoints.resumable("train_ppo", [p], [], 100, lambda state: True) as unfinished:
                 if unfinished.state:
                     state.restore(unfinished.state)
                 begun = state.step

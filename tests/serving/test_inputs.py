@@ -3,11 +3,13 @@
 import os
 import threading
 from collections.abc import Callable, Iterator
+from itertools import chain, count
 from pathlib import Path
 
 import pandas
 import pytest
 
+from detox import parsing
 from detox.errors import InputError
 from detox.serving import inputs
 
@@ -204,3 +206,21 @@ def test_nothing_but_the_first_row_is_read_before_the_others_are_asked_for() -> 
     rows = inputs.with_first(read.append(number) or number for number in range(3))  # type: ignore[func-returns-value]
     assert read == [0]
     assert list(rows) == [0, 1, 2]
+
+
+def endless(line: str) -> Iterator[tuple[int, str]]:
+    return ((number, line) for number in count(1))
+
+
+def test_a_dialogue_that_does_not_end_is_one_line() -> None:
+    """`yes | detox summarize -`: with its end 2²⁰ characters are let in."""
+    with pytest.raises(InputError, match=r"^the dialogue from line 1 on has more than 1048576 characters: end each"):
+        next(inputs.paragraphs(endless("y\n")))
+    assert next(inputs.paragraphs(chain([(7, "a" * 2**20)], [(8, "\n")], endless("y")))) == (7, "a" * 2**20)
+
+
+def test_a_line_that_does_not_end_is_one_line(tmp_path: Path) -> None:
+    """`cat /dev/zero | detox score -`."""
+    wanted = r"^x, line 1: longer than 64 MiB: correct or remove the line$"
+    with Path("/dev/zero").open("rb") as file, pytest.raises(InputError, match=wanted):
+        next(parsing.decoded(file, Path("x")))

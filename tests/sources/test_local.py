@@ -153,6 +153,16 @@ ODD: dict[str, Any] = {
     "one number a million million times": {"weight": torch.ones(1).expand(10**12)},
     "the same numbers a thousand times": dict.fromkeys(map(str, range(1000)), torch.ones(10_000)),
     "a module": torch.nn.Linear(2, 2),
+    "numbers that are kept with the other sign": {"weight": torch.ones(3, dtype=torch.complex64).conj().imag},
+    "rows that are left out": {"weight": torch.eye(3).to_sparse_csr()},
+    "numbers of eight bits": {"weight": torch.ones(3).to(torch.float8_e4m3fn)},
+    "pairs of numbers of four bits": {"weight": torch.ones(3, dtype=torch.uint8).view(torch.float4_e2m1fn_x2)},
+    "numbers of a kind that few machines have": {"weight": torch.ones(3, dtype=torch.uint16)},
+    "numbers by a scale": {"weight": torch.quantize_per_tensor(ONES, 0.1, 0, torch.quint8)},
+    "a storage": {"weight": ONES.untyped_storage()},
+    "a size": {"weight": torch.Size([3])},
+    "a kind": {"weight": torch.float32},
+    "nothing": None,
 }
 
 

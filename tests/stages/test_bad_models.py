@@ -230,7 +230,7 @@ BASE: dict[str, tuple[Spoil, str]] = {
     ),
     "a tokenizer that is no JSON": (
         content("base/tokenizer.json", "{"),
-        "base cannot be read (Expecting property name enclosed in double quotes: line 1 column 2 (char 1)): " + AGAIN,
+        "base/tokenizer.json, line 1: not JSON (Expecting property name enclosed in double quotes): " + AGAIN,
     ),
     "a tokenizer without a token to pad with": (
         said("base/tokenizer_config.json", pad_token=None),

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 from forks import forked
 from projects import contents, write_params
 from tiny import PPO
@@ -128,6 +129,71 @@ def test_sigterm_is_exit_code_143_and_the_state_of_the_last_step_is_saved(
     assert forked(main) == 143
     assert [path.name for path in Path(".resume").rglob("step_*")] == ["step_000001"]
     assert finish(stage) == whole
+
+
+def put(state: checkpoints.State, **changes: Any) -> checkpoints.State:
+    return state._replace(record=state.record | changes)
+
+
+def tensors(state: checkpoints.State, **changes: Any) -> checkpoints.State:
+    """Tensors under other names, of other shapes, more, or none."""
+    return state._replace(tensors={**state.tensors, **changes})
+
+
+def without(state: checkpoints.State, start: str) -> checkpoints.State:
+    return state._replace(tensors={name: each for name, each in state.tensors.items() if not name.startswith(start)})
+
+
+def flat(state: checkpoints.State) -> checkpoints.State:
+    return state._replace(tensors={name: each.flatten()[:1].clone() for name, each in state.tensors.items()})
+
+
+TRAIN_DAMAGES: dict[str, Callable[[checkpoints.State], checkpoints.State]] = {
+    "no rows": lambda state: put(state, rows=[]),
+    "rows that are a text": lambda state: put(state, rows="x"),
+    "a row that is a number": lambda state: put(state, rows=[1]),
+    "a row with another field": lambda state: put(state, rows=[state.record["rows"][0] | {"more": 1.0}]),
+    "a row without a field": lambda state: put(state, rows=[{"step": 1}]),
+    "a row with a text": lambda state: put(state, rows=[state.record["rows"][0] | {"kl": "x"}]),
+    "a row of another step": lambda state: put(state, rows=[state.record["rows"][0] | {"step": 3}]),
+    "a record of more": lambda state: put(state, more=1),
+    "no tensors": lambda state: state._replace(tensors={}),
+    "no weights": lambda state: without(state, "weights/"),
+    "no moments": lambda state: without(state, "optimizer/"),
+    "a moment less": lambda state: without(state, "optimizer/0/exp_avg"),
+    "tensors of another shape, which torch would broadcast": flat,
+    "a moment of a name that is none": lambda state: tensors(state, **{"optimizer/x/step": torch.ones(())}),
+    "a tensor of whole numbers": lambda state: tensors(state, **{"weights/0": state.tensors["weights/0"].long()}),
+    "a tensor of no kind": lambda state: tensors(state, more=torch.ones(2)),
+    "a snapshot of a later step": lambda state: tensors(state, **{"snapshots/9/x": torch.ones(2)}),
+    "a snapshot of no step": lambda state: tensors(state, **{"snapshots/x/x": torch.ones(2)}),
+}
+SUMMARIZE_DAMAGES: dict[str, Callable[[checkpoints.State], checkpoints.State]] = {
+    "another adapter": lambda state: put(state, other=[]),
+    "no adapter": lambda state: state._replace(record={}),
+    "rows that are a text": lambda state: put(state, sft="x"),
+    "a row that is a number": lambda state: put(state, sft=[1]),
+    "a dialogue that is not there": lambda state: put(state, sft=[[999, state.record["sft"][0][1]]]),
+    "a dialogue before the first": lambda state: put(state, sft=[[-1, state.record["sft"][0][1]]]),
+    "a text less": lambda state: put(state, sft=[[0, state.record["sft"][0][1][1:]]]),
+    "texts that are numbers": lambda state: put(state, sft=[[0, [1] * len(state.record["sft"][0][1])]]),
+    "half a batch": lambda state: put(state, sft=state.record["sft"][:1]),
+}
+WHOLE: dict[ModuleType, dict[str, bytes]] = {}
+DAMAGES = [(train_ppo, name) for name in TRAIN_DAMAGES] + [(summarize, name) for name in SUMMARIZE_DAMAGES]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("stage", "damage"), DAMAGES, ids=lambda value: value if isinstance(value, str) else None)
+def test_a_state_of_another_form_whose_manifest_agrees_is_set_aside(stage: ModuleType, damage: str) -> None:
+    if stage not in WHOLE:
+        WHOLE[stage] = finish(stage)
+    without_outs(stage)
+    assert stopped(stage, commit_of(2)) == -signal.SIGKILL
+    [path] = Path(".resume").rglob("step_000001")
+    harm = TRAIN_DAMAGES[damage] if stage is train_ppo else SUMMARIZE_DAMAGES[damage]
+    checkpoints.write(path.parent, harm(checkpoints.read(path)))
+    assert finish(stage) == WHOLE[stage]
 
 
 def rare_checkpoints() -> dict[str, Any]:

@@ -24,7 +24,7 @@ from detox.model import adapters, prompts
 from detox.model.policy import Policy
 from detox.params.training import Tuning
 from detox.runtime.devices import CPU
-from detox.tuning import supervised
+from detox.tuning import checkpoints, supervised
 
 pytest_plugins = ["models"]
 
@@ -100,6 +100,50 @@ def test_an_interrupted_run_ends_with_the_same_weights(base: Path, tmp_path: Pat
     assert whole.keys() == half.keys()
     assert all(whole[name].equal(half[name]) for name in whole)
     assert CURVES[-1] == told, "the curve goes on from what it was"
+
+
+OF_STATE = [b"", b"[]", b"{}", b'{"global_step": 17}', b"[" * 100_000]
+
+
+@pytest.fixture(scope="module")
+def stopped(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole run, and half of one."""
+    folder = tmp_path_factory.mktemp("stopped")
+    tune(base, folder / "whole", dev=2, epochs=1)
+    assert killed(base, folder / "half", 6, dev=2, epochs=1) == -signal.SIGKILL
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        *(("trainer_state.json", content) for content in OF_STATE),
+        *((name, b"x") for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth", "adapter_model.safetensors")),
+        *((name, b"") for name in ("optimizer.pt", "adapter_config.json")),
+    ],
+)
+def test_a_damaged_checkpoint_is_removed_and_the_run_ends_as_if_it_had_not_been(
+    base: Path, stopped: Path, tmp_path: Path, name: str, content: bytes
+) -> None:
+    shutil.copytree(stopped / "half", tmp_path / "half")
+    (tmp_path / "half/checkpoint-5" / name).write_bytes(content)
+    tune(base, tmp_path / "half", dev=2, epochs=1)
+    adapter = "adapter/adapter_model.safetensors"
+    whole, half = load_file(stopped / "whole" / adapter), load_file(tmp_path / "half" / adapter)
+    assert all(whole[key].equal(half[key]) for key in whole)
+
+
+@pytest.mark.slow
+def test_a_best_checkpoint_elsewhere_is_not_loaded(base: Path, tmp_path: Path) -> None:
+    assert killed(base, tmp_path, 6, dev=2, epochs=1) == -signal.SIGKILL
+    path = tmp_path / "checkpoint-5/trainer_state.json"
+    for best in ("/etc", str(tmp_path / ".."), str(tmp_path / "checkpoint-9"), 7):
+        tree = json.loads(path.read_text())
+        path.write_text(json.dumps(tree | {"best_model_checkpoint": best}))
+        shutil.copytree(tmp_path / "checkpoint-5", tmp_path / "again/checkpoint-5")
+        assert checkpoints.newest(tmp_path / "again") is None
+        assert not list((tmp_path / "again").iterdir())
 
 
 def killed(base: Path, folder: Path, step: int, **how: Any) -> int:
