@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import IO, Any
+from typing import Any, cast
 
 from detox import parsing
 from detox.corpus import arrays, delimited
@@ -111,7 +111,7 @@ def _numbered(path: Path, batches: Iterable[Any]) -> Rows:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def _opened(path: Path) -> Iterator[io.BufferedReader]:
     """The bytes of a file, uncompressed."""
     with _one_line(path):
         if path.suffix.lower() in COMPRESSED:
@@ -138,13 +138,13 @@ def _only_member(path: Path) -> Iterator[tuple[Path, io.BufferedReader]]:
 
 
 @contextmanager
-def _xopen(url: str, packed: Path) -> Iterator[IO[bytes]]:
+def _xopen(url: str, packed: Path) -> Iterator[io.BufferedReader]:
     """What the library opens; with a buffer of its own, since not every kind of compression has one."""
     from datasets.utils.file_utils import xopen
 
     most = UNPACKED * packed.stat().st_size + UNPACKED_BESIDE
     with xopen(url, "rb") as file, io.BufferedReader(_Bounded(file, most), BUFFER) as buffered:
-        yield buffered
+        yield cast(io.BufferedReader, buffered)
 
 
 class _Bounded(io.RawIOBase):
