@@ -108,6 +108,9 @@ class Rivals:
     bad_words: Text
 
 
+Trackers = list[Literal["tensorboard", "wandb", "mlflow", "trackio", "dvclive"]]  # that are told the steps of a run
+
+
 @dataclass(frozen=True, config=STRICT)
 class Compute:
     """Where the models compute, and in how many processes on each of how many machines stages share their work."""

@@ -320,7 +320,8 @@ def test_the_page_names_its_inputs_by_sha256(page: str) -> None:
         rows["models/ppo/adapter_model.safetensors"]
         == "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c"
     )
-    assert list(rows) == ["params.yaml", "data/prepared/test.jsonl", "models/ppo/adapter_model.safetensors"]
+    settings = "params.yaml, its values but for compute and track"
+    assert list(rows) == [settings, "data/prepared/test.jsonl", "models/ppo/adapter_model.safetensors"]
 
 
 def test_a_file_that_is_not_there_has_no_sha256(tmp_path: Path) -> None:
