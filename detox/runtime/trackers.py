@@ -20,9 +20,9 @@ def wanted() -> list[str]:
     """Those that params.yaml wants. Raises InputError where one's package is missing, or there is no such tracker."""
     names: list[str] = list(reading.parse(Trackers, reading.PARAMS, "track"))
     if missing := [name for name in names if importlib.util.find_spec(name) is None]:
-        packages = " ".join(missing)
+        extras = f"'.[{','.join(missing)}]'"
         raise InputError(
-            f"{reading.PARAMS}: track wants {', '.join(missing)}: pip install {packages}, or remove it there"
+            f"{reading.PARAMS}: track wants {', '.join(missing)}: pip install --editable {extras}, or remove it there"
         )
     return names
 
