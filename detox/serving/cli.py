@@ -80,7 +80,7 @@ def summarize(
         from detox.serving.api import Summarizer
 
         summarizer = Summarizer(after_only)
-        notices.toy()
+        notices.toy("model")
         return summarizer
 
     answers = inputs.answered(inputs.read(file, "dialogue", inputs.paragraphs), load)
@@ -101,12 +101,14 @@ def score(file: Source, output: Output = Format.text) -> None:
       detox summarize chats.csv --after-only | detox score -
       detox score data/summaries/sft.jsonl --format jsonl
     """
-    from detox.serving import inputs
+    from detox.serving import inputs, notices
 
     def load() -> Callable[[list[str]], list[Row]]:
         from detox.serving.api import Scorer
 
-        return Scorer()
+        scorer = Scorer()
+        notices.toy("judge", "reward")
+        return scorer
 
     answers = inputs.answered(inputs.read(file, "summary", inputs.single), load)
     rows = ({"id": text.id, "text": text.text, **answer} for text, answer in answers)
