@@ -5,6 +5,7 @@ peft is given what was read here, and never the folder, of which it would read m
 
 import copy as copying
 import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,10 +63,12 @@ def attached(model: PreTrainedModel | PeftModel, adapter: Adapter, name: str, tr
     """The model with one more adapter, of which the first is active."""
     config = copying.deepcopy(adapter.config)
     config.inference_mode = not trainable
-    if isinstance(model, PeftModel):
-        model.add_adapter(name, config)
-    else:
-        model = get_peft_model(model, config, adapter_name=name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name that is going to go
+        if isinstance(model, PeftModel):
+            model.add_adapter(name, config)
+        else:
+            model = get_peft_model(model, config, adapter_name=name)
     _untie(model)
     set_peft_model_state_dict(model, adapter.weights, adapter_name=name)
     return model.eval()

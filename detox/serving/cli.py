@@ -21,7 +21,7 @@ from detox.serving.printing import Format, Row
 
 app = typer.Typer(
     help="Dialogue summaries, less toxic: use what the pipeline in this folder has trained.",
-    epilog="Run it in the project's root, after `make repro` or `dvc pull`. Exit codes: 0 done, 1 bad input, which one"
+    epilog="Run it in the project's root, after `make repro` or `make pull`. Exit codes: 0 done, 1 bad input, which one"
     " line on stderr explains, 2 wrong usage, 130 Ctrl-C.",
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
