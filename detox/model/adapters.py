@@ -5,7 +5,6 @@ peft is given what was read here, and never the folder, of which it would read m
 
 import copy as copying
 import shutil
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from detox.errors import InputError
-from detox.model import fitting, lora
+from detox.model import fitting, library, lora
 from detox.sources import local
 
 CONFIG, WEIGHTS, LEGACY = lora.CONFIG, local.ADAPTER, "adapter_model.bin"
@@ -63,8 +62,7 @@ def attached(model: PreTrainedModel | PeftModel, adapter: Adapter, name: str, tr
     """The model with one more adapter, of which the first is active."""
     config = copying.deepcopy(adapter.config)
     config.inference_mode = not trainable
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name that is going to go
+    with library.no_future():
         if isinstance(model, PeftModel):
             model.add_adapter(name, config)
         else:

@@ -90,6 +90,7 @@ def test_a_stage_reads_every_section_of_params_but_track_which_changes_no_result
     sections = set(YAML(typ="safe").load(ROOT / "params.yaml"))
     read = {section.split(".")[0] for stage in STAGES.values() for section in stage.get("params", [])}
     assert read == sections - {"track"}
+    assert not [stage for stage, entry in STAGES.items() if "params.yaml" in entry["deps"]]
 
 
 @every_stage
