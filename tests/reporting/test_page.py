@@ -140,7 +140,7 @@ def test_summaries_along_training_stand_in_their_order_each_with_both_scores(pag
     assert [[row[0], *row[2:]] for row in rows] == [
         ["When", "Judge", "Reward"],
         ["before", "0.7500", "0.1250"],
-        ["step 0002", "0.5000", "0.1250"],
+        ["step 2", "0.5000", "0.1250"],
         ["after", "0.2500", "0.1250"],
     ]
     assert page.count("<td>a <mark>b</mark></td>") == 2, "what the summary before has not"
