@@ -29,9 +29,10 @@ def main() -> None:
         return
     # Only here, because it takes seconds.
     from detox.corpus import dialogues
-    from detox.runtime import devices
+    from detox.runtime import devices, trackers, tracking
     from detox.tuning import supervised
 
+    wanted = trackers.wanted()
     device = devices.chosen()
     plan = supervised.Plan(base, p.tuning, prompts.load(base, model), seed, device)
     fitting.check_fresh(p.tuning, base)
@@ -43,7 +44,15 @@ def main() -> None:
     else:
         interrupted = RESUME / plan.fingerprint(source)
         made = interrupted / "adapter"
-        publish(made, base, supervised.tune(plan, train, dev, interrupted, made, record))
+        with tracking.tracked(wanted, f"tuning-{interrupted.name}", {"seed": seed}) as told:
+
+            def looked(rows: "list[dict[str, float]]") -> None:
+                record(rows)
+                if rows and ("dev_loss" in rows[-1] or not dev):
+                    told(int(rows[-1]["step"]), rows[-1])
+
+            tuned = supervised.tune(plan, train, dev, interrupted, made, looked)
+        publish(made, base, tuned)
         files.remove(interrupted)
 
 

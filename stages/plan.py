@@ -127,6 +127,7 @@ def plan(todo: Pending, opened: bool) -> str:
 def gathered(todo: Pending, errors: list[InputError]) -> Here:
     """What is there and what has still to come; looks at the parameters, the pins and the hub."""
     from detox.params import origins, reading, training
+    from detox.runtime import trackers
     from detox.sources import local, repositories
 
     p = check.read(errors)
@@ -136,6 +137,8 @@ def gathered(todo: Pending, errors: list[InputError]) -> Here:
         p["ppo"] = reading.load(training.Ppo)
         if "model" in p:
             p["model"].check_micro_batch(p["ppo"])
+    with noted(errors):
+        trackers.wanted()
     sources = {name: p[name].source for name in origins.SOURCES if name in p}
     for source in sources.values():
         with noted(errors):

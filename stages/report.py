@@ -17,7 +17,7 @@ from stages import run
 METRICS, PREPARED, SUMMARIES = Path("metrics"), Path("data/prepared"), Path("data/summaries")
 POLICY = Path("models/ppo")
 ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
-HASHED = (Path("params.yaml"), PREPARED / "test.jsonl", POLICY / "adapter_model.safetensors")
+HASHED = (PREPARED / "test.jsonl", POLICY / "adapter_model.safetensors")
 TREES, CURVES = ("evaluate", "prepare", "train", "claims", "quarrels", "rivals"), ("train", "progress")
 
 
@@ -42,7 +42,10 @@ def main() -> None:
         provenance=about,
         toy=provenance.toy(settings),
         insults=frozenset(parsing.entries(Path(settings["rivals"]["bad_words"]), "rivals.bad_words")),
-        hashes=page.sha256s(HASHED),
+        hashes={
+            "params.yaml, its values but for compute and track": provenance.digest(settings),
+            **page.sha256s(HASHED),
+        },
     )
     frame, everything = tables.table(metrics["evaluate"]), metrics["evaluate"]["all"]
     said = verdicts.lead(everything, metrics["claims"]["family"])

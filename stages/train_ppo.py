@@ -1,12 +1,13 @@
 """Train the adapter with PPO against the toxicity reward; an interrupted run is taken up again.
 
 Reads  data/prepared/train.jsonl, data/risk.jsonl, models/adapter, the base and the reward model;
-       params: seed, model, reward, ppo.
+       params: seed, model, reward, ppo; track.
 Writes models/ppo, models/snapshots; after every step metrics/train.json, metrics/train.csv and metrics/samples.json
        (a few training dialogues, by id: their most probable summary, with P(toxic) by the reward, before training and
        at each snapshot); until then its state, to .resume/train_ppo.
 """
 
+from dataclasses import asdict
 from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,10 +32,11 @@ def main() -> None:
     from detox.ppo import divergence, looks, trainer
     from detox.ppo.rollouts import Models
     from detox.ppo.state import TrainState
-    from detox.runtime import checkpoints, devices, memory, progress, ranks
+    from detox.runtime import checkpoints, devices, memory, progress, ranks, trackers, tracking
     from detox.sources import local
 
-    p, model, seed, device = reading.load(training.Ppo), reading.load(sections.Model), reading.seed(), devices.chosen()
+    p, model, seed, wanted = reading.load(training.Ppo), reading.load(sections.Model), reading.seed(), trackers.wanted()
+    device = devices.chosen()
     model.check_micro_batch(p)
     base, judged = local.path(model.source), reading.load(sections.Classifier, section="reward")
     policy, reward = Policy(base, ADAPTER, model.dtype, device), Classifier(judged, device)
@@ -57,13 +59,15 @@ def main() -> None:
         steps = memory.sparing(lambda p: trainer.train(models, texts, risky, p, seed, state), p, state)
         shown = progress.Progress("PPO", "step", p.steps, state.step)
         try:
-            for row in steps:
-                shown.show(row.step, reward=f"{row.reward:.2f}", KL=f"{row.kl:z.2f}", toxic=f"{row.toxic:.0%}")
-                if row.step % p.snapshot_every == 0:
-                    state.snapshots[row.step] = adapters.weights(policy.language_model, POLICY)
-                    state.looks[f"step_{row.step:04d}"] = looks.look(models, watched, p.max_new_tokens)
-                record(policy, state, p, cut)
-                unfinished.keep(state.freeze())
+            with tracking.tracked(wanted, f"ppo-{unfinished.area.name}", {"seed": seed, **asdict(p)}) as told:
+                for row in steps:
+                    shown.show(row.step, reward=f"{row.reward:.2f}", KL=f"{row.kl:z.2f}", toxic=f"{row.toxic:.0%}")
+                    told(row.step, asdict(row))
+                    if row.step % p.snapshot_every == 0:
+                        state.snapshots[row.step] = adapters.weights(policy.language_model, POLICY)
+                        state.looks[f"step_{row.step:04d}"] = looks.look(models, watched, p.max_new_tokens)
+                    record(policy, state, p, cut)
+                    unfinished.keep(state.freeze())
         except divergence.Diverged as error:
             raise divergence.report(error, state.step + 1, unfinished.area / "diverged", prompt.tokenizer) from error
         shown.close()

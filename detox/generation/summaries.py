@@ -46,7 +46,7 @@ def draw(
         decoded = prompts.decode(writer.prompt.tokenizer, sample.ids, sample.mask)
         return {row: decoded[place * len(keys) : (place + 1) * len(keys)] for place, row in enumerate(rows)}
 
-    batches = by_length(dialogues, max(1, writer.batch_size // len(keys)), f"{len(keys)} summaries each")
+    batches = by_length(dialogues, max(1, writer.batch_size // len(keys)), f"Summaries, {len(keys)} a dialogue")
     shares = (ranks.dealt(rows) for rows in batches if not done.keys() >= set(rows))
     each = f"{len(keys)} summaries of one dialogue: lower summarize.max_new_tokens or model.max_prompt_tokens"
     for drawn in memory.in_parts(summarised, shares, each):

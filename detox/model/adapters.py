@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from detox.errors import InputError
-from detox.model import fitting, lora
+from detox.model import fitting, library, lora
 from detox.sources import local
 
 CONFIG, WEIGHTS, LEGACY = lora.CONFIG, local.ADAPTER, "adapter_model.bin"
@@ -87,10 +87,11 @@ def attached(model: PreTrainedModel | PeftModel, adapter: Adapter, name: str, tr
     """The model with one more adapter, of which the first is active."""
     config = copying.deepcopy(adapter.config)
     config.inference_mode = not trainable
-    if isinstance(model, PeftModel):
-        model.add_adapter(name, config)
-    else:
-        model = get_peft_model(model, config, adapter_name=name)
+    with library.no_future():
+        if isinstance(model, PeftModel):
+            model.add_adapter(name, config)
+        else:
+            model = get_peft_model(model, config, adapter_name=name)
     _untie(model)
     set_peft_model_state_dict(model, adapter.weights, adapter_name=name)
     return model.eval()

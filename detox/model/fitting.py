@@ -83,7 +83,7 @@ def without_own(found: dict[str, Tensor], base: Path, path: Path) -> dict[str, T
 
 def shapes(config: LoraConfig, skeleton: PreTrainedModel) -> Shapes:
     """What peft itself would save for this configuration on such a base; nothing is allocated."""
-    with torch.device("meta"):
+    with torch.device("meta"), library.no_future():
         model = get_peft_model(skeleton, copying.deepcopy(config))
     return {name: tuple(weight.shape) for name, weight in weights(model, "default").items()}
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +48,14 @@ def tokens(tokenizer: PreTrainedTokenizerBase, texts: list[str], **options: Any)
     with one_line(Path(tokenizer.name_or_path)), no_panic():
         found: list[list[int]] = tokenizer(texts, verbose=False, **options)["input_ids"]
     return found
+
+
+@contextmanager
+def no_future() -> Iterator[None]:
+    """Within the block a library does not say that it calls another one by a name which is going to go."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 @contextmanager

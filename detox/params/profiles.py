@@ -20,12 +20,12 @@ from detox.params.reading import PARAMS
 PROFILES = Path("profiles")
 
 
-def apply(name: str) -> None:
+def apply(name: str | None) -> None:
     """Writes the profile into params.yaml. Raises InputError for an unknown profile, or a key that is unknown there."""
     overlays = _paths()
-    if name not in overlays:
-        known = ", ".join(overlays)
-        raise InputError(f"there is no profile {name!r}: choose one of {known}, as in `make profile P=miniature`")
+    if name is None or name not in overlays:
+        wrong = f"there is no profile {name!r}" if name else "no profile is named"
+        raise InputError(f"{wrong}: choose one of {', '.join(overlays)}, as in `make profile P=miniature`")
     tree = read(PARAMS)
     merge(tree, read(overlays[name]), str(overlays[name]))
     write(PARAMS, tree)
@@ -76,11 +76,16 @@ def write(path: Path, tree: Any) -> None:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser("python -m detox.params.profiles", description="Write a profile into params.yaml.")
-    parser.add_argument("name", help="a file of profiles/ without .yaml")
+    parser.add_argument("name", nargs="?", help="a file of profiles/ without .yaml")
+    name = parser.parse_args().name
     try:
-        apply(parser.parse_args().name)
+        apply(name)
     except InputError as error:
         sys.exit(complaint(error))
+    print(
+        f"{PARAMS} has the settings of profile {name}: `make check` says what a run takes, "
+        "and docs/flan-t5.md the licences"
+    )
 
 
 if __name__ == "__main__":

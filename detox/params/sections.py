@@ -115,6 +115,9 @@ class Rivals:
         return max(self.best_of)
 
 
+Trackers = list[Literal["tensorboard", "wandb", "mlflow", "trackio", "dvclive"]]  # that are told the steps of a run
+
+
 @dataclass(frozen=True, config=STRICT)
 class Compute:
     """Where the models compute, and in how many processes on each of how many machines stages share their work."""

@@ -1,11 +1,14 @@
 """What a page or a card is about: models, data, profile, seed."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
 TOY = "models/miniature/"
 SECTIONS = {"model": "Base model", "prepare": "Dialogues", "reward": "Reward", "judge": "Judge"}
 OWN = "settings of its own"
+MACHINES = {"compute", "track"}  # sections that say how it is run, not what comes out
 
 Tree = Mapping[str, Any]
 
@@ -51,11 +54,13 @@ def toy(params: Tree) -> bool:
 def profile_of(params: Tree, profiles: Mapping[str, Tree]) -> str:
     """The profile whose values params.yaml has; with up to three others, which are named; else OWN.
 
-    What `compute` says is left out: it is the machine's.
+    What MACHINES say is left out.
     """
     differing = {
         name: [
-            key for key, value in _flat(tree).items() if not key.startswith("compute.") and _at(params, key) != value
+            key
+            for key, value in _flat(tree).items()
+            if key.partition(".")[0] not in MACHINES and _at(params, key) != value
         ]
         for name, tree in profiles.items()
     }
@@ -66,6 +71,12 @@ def profile_of(params: Tree, profiles: Mapping[str, Tree]) -> str:
     if len(changed) > 3:
         return OWN
     return nearest + (f", but for {', '.join(changed)}" if changed else "")
+
+
+def digest(params: Tree) -> str:
+    """sha256 of what params.yaml says but for MACHINES, whatever its comments, its order and its line ends."""
+    kept = {section: values for section, values in params.items() if section not in MACHINES}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
 def _flat(tree: Tree, where: str = "") -> dict[str, Any]:

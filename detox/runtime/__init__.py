@@ -7,6 +7,8 @@ ranks.py        how they share work, and what they tell one another
 devices.py      where the models compute
 capacity.py     how much memory and disk there is
 memory.py       smaller batches where memory runs out
+trackers.py     who else is told the steps of a run, and how
+tracking.py     telling them, so that none can fail it
 progress.py     a bar on a terminal, lines in a log
 allocator.py    freed memory: kept, or given back
 fingerprints.py what decides a result, the same in every rank

@@ -1,6 +1,6 @@
 """The trained summariser in use: summaries before and after PPO, and their toxicity.
 
-It runs in the project's root, where params.yaml is and where `make repro` or `dvc pull` puts models/adapter and
+It runs in the project's root, where params.yaml is and where `make repro` or `make pull` puts models/adapter and
 models/ppo. It loads and decodes as the pipeline does, to the greedy summaries of data/summaries; only not through
 detox/model/policy.py, since importing trl takes a second more.
 """
@@ -128,7 +128,10 @@ def made(folders: Mapping[str, Path]) -> Mapping[str, Path]:
     """The same folders. Raises InputError unless the pipeline has written them."""
     for folder in folders.values():
         if not folder.is_dir():
-            raise InputError(f"{folder} does not exist: run `make repro`, or `dvc pull`, in the project's root folder")
+            raise InputError(
+                f"{folder} does not exist: run `make repro` in the project's root folder, or `make pull` where a "
+                "remote has it"
+            )
     return folders
 
 

@@ -21,7 +21,7 @@ from detox.serving.printing import Format, Row
 
 app = typer.Typer(
     help="Dialogue summaries, less toxic: use what the pipeline in this folder has trained.",
-    epilog="Run it in the project's root, after `make repro` or `dvc pull`. Exit codes: 0 done, 1 bad input, which one"
+    epilog="Run it in the project's root, after `make repro` or `make pull`. Exit codes: 0 done, 1 bad input, which one"
     " line on stderr explains, 2 wrong usage, 130 Ctrl-C.",
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
@@ -80,7 +80,7 @@ def summarize(
         from detox.serving.api import Summarizer
 
         summarizer = Summarizer(after_only)
-        notices.toy()
+        notices.toy("model")
         return summarizer
 
     answers = inputs.answered(inputs.read(file, "dialogue", inputs.paragraphs), load)
@@ -101,12 +101,14 @@ def score(file: Source, output: Output = Format.text) -> None:
       detox summarize chats.csv --after-only | detox score -
       detox score data/summaries/sft.jsonl --format jsonl
     """
-    from detox.serving import inputs
+    from detox.serving import inputs, notices
 
     def load() -> Callable[[list[str]], list[Row]]:
         from detox.serving.api import Scorer
 
-        return Scorer()
+        scorer = Scorer()
+        notices.toy("judge", "reward")
+        return scorer
 
     answers = inputs.answered(inputs.read(file, "summary", inputs.single), load)
     rows = ({"id": text.id, "text": text.text, **answer} for text, answer in answers)

@@ -39,7 +39,8 @@ def push(repo: Any, limit: int) -> str:
     _refuse(lost, storage, f"{ELSEWHERE}, or 'make repro' here")
     _refuse(dict.fromkeys(exchange.absent(objects), "has not come there"), storage, "run this again")
     _warn_of_changes(Path(repo.root_dir))
-    return f"Remote {storage.where} has {_count(objects)} (objects uploaded: {len({each.md5 for each in sent})})."
+    uploaded = len({each.md5 for each in sent})
+    return f"Remote {storage.where} has {_count(objects)} (objects uploaded, lists of folders among them: {uploaded})."
 
 
 def pull(repo: Any, limit: int) -> str:

@@ -125,6 +125,23 @@ def test_an_unknown_profile_is_an_error_that_lists_the_known_ones() -> None:
         profiles.apply("flan")
 
 
+def test_the_command_says_what_it_did_and_what_comes_next(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["profiles", "lab"])
+    profiles.main()
+    assert capsys.readouterr().out == (
+        "params.yaml has the settings of profile lab: `make check` says what a run takes, "
+        "and docs/flan-t5.md the licences\n"
+    )
+    monkeypatch.setattr("sys.argv", ["profiles"])
+    with pytest.raises(SystemExit) as stop:
+        profiles.main()
+    assert stop.value.code == (
+        "error: no profile is named: choose one of flan-t5-base, lab, miniature, as in `make profile P=miniature`"
+    )
+
+
 @pytest.mark.parametrize(
     ("overlay", "where"),
     [

@@ -142,7 +142,7 @@ def test_summaries_along_training_stand_in_their_order_each_with_both_scores(pag
     assert [[row[0], *row[2:]] for row in rows] == [
         ["When", "Judge", "Reward"],
         ["before", "0.7500", "0.1250"],
-        ["step 0002", "0.5000", "0.1250"],
+        ["step 2", "0.5000", "0.1250"],
         ["after", "0.2500", "0.1250"],
     ]
     assert page.count("<td>a <mark>b</mark></td>") == 2, "what the summary before has not"
@@ -325,7 +325,8 @@ def test_the_page_names_its_inputs_by_sha256(page: str) -> None:
         rows["models/ppo/adapter_model.safetensors"]
         == "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c"
     )
-    assert list(rows) == ["params.yaml", "data/prepared/test.jsonl", "models/ppo/adapter_model.safetensors"]
+    settings = "params.yaml, its values but for compute and track"
+    assert list(rows) == [settings, "data/prepared/test.jsonl", "models/ppo/adapter_model.safetensors"]
 
 
 def test_a_file_that_is_not_there_has_no_sha256(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a page says that it is about."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -42,8 +43,9 @@ def test_the_committed_settings_are_the_miniature() -> None:
 
 
 def test_a_profile_with_changes_is_named_with_them_and_one_of_many_changes_is_none() -> None:
-    profile = {"a": {"b": 1, "c": 2, "d": 3, "e": 4}, "compute": {"processes": 1}}
-    params = {"a": {"b": 1, "c": 2, "d": 3, "e": 4}, "compute": {"processes": 8}}
+    profile: dict[str, Any] = {"a": {"b": 1, "c": 2, "d": 3, "e": 4}, "compute": {"processes": 1}, "track": []}
+    params: dict[str, Any] = {**copy.deepcopy(profile), "compute": {"processes": 8}, "track": ["wandb"]}
+    assert provenance.digest(params) == provenance.digest(profile) != provenance.digest({"a": {"b": 1}})
     assert provenance.profile_of(params, {"mine": profile, "other": {"a": {"b": 5}}}) == "mine"
     params["a"]["c"] = 5
     assert provenance.profile_of(params, {"mine": profile}) == "mine, but for a.c"

@@ -106,7 +106,9 @@ def test_a_text_has_the_toxicity_of_both_classifiers() -> None:
 def test_what_the_pipeline_has_not_made_is_an_error_that_says_how_to_make_it(tmp_path: Path) -> None:
     shutil.move("models/ppo", tmp_path)
     try:
-        with pytest.raises(InputError, match=r"^models/ppo does not exist: run `make repro`, or `dvc pull`"):
+        with pytest.raises(
+            InputError, match=r"^models/ppo does not exist: run `make repro` in the project's root folder, or"
+        ):
             api.Summarizer()
     finally:
         shutil.move(tmp_path / "ppo", "models/ppo")

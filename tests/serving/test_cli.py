@@ -1,6 +1,7 @@
 """The command line: what it prints, and how it ends; on tiny models, in the process of the tests."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ from tiny import DIALOGUES
 from transformers.utils import logging
 
 from detox.parsing import read_jsonl
-from detox.serving import cli
+from detox.serving import cli, familiarity
 
 pytest_plugins = ["models", "projects"]
 
@@ -96,6 +97,7 @@ def test_json_and_jsonl_hold_the_same_rows(detox: Detox, chats: Path) -> None:
             "before": {"summary": before} | toxicity(before),
             "after": {"summary": after} | toxicity(after),
             "truncated": False,
+            "unfamiliar": False,
         }
         for number, (before, after) in enumerate(zip(drawn("sft"), drawn("ppo"), strict=True), start=1)
     ]
@@ -116,6 +118,34 @@ def test_a_score_keeps_its_text(detox: Detox, project: None, tmp_path: Path) -> 
     (tmp_path / "texts.csv").write_text("id,summary\na,Bob is rude\n")
     _, line, _ = detox("score", str(tmp_path / "texts.csv"), "-f", "jsonl")
     assert json.loads(line) == {"id": "a", "text": "Bob is rude", "judge": 0.8808, "reward": 0.8808}
+
+
+def test_what_is_far_from_the_training_dialogues_is_so_in_json_too(
+    detox: Detox, project: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "chats.txt"
+    path.write_text(f"{DIALOGUES[0]}\n\nmy knee hurts")
+    _, lines, _ = detox("summarize", str(path), "-f", "jsonl")
+    assert [json.loads(line)["unfamiliar"] for line in lines.splitlines()] == [False, True]
+    monkeypatch.setattr(familiarity, "TRAIN", Path("absent"))
+    _, lines, errors = detox("summarize", str(path), "-f", "jsonl")
+    assert [json.loads(line)["unfamiliar"] for line in lines.splitlines()] == [None, None]
+    assert errors == ""
+
+
+def test_whose_toy_models_answer_is_said_first(
+    detox: Detox, project: None, tmp_path: Path, word_classifier: Path
+) -> None:
+    note = "note: the miniature's toy models, which know its own corpus and no other text\n"
+    (tmp_path / "texts.txt").write_text("Bob is rude\n")
+    Path("models/miniature").mkdir()
+    shutil.copytree(word_classifier, "models/miniature/judge")
+    try:
+        own = {"source": {"path": "models/miniature/judge", "sha256": pinned(word_classifier)["sha256"]}}
+        write_params(judge={**own, "toxic_label": "hate", "batch_size": 2})
+        assert detox("score", str(tmp_path / "texts.txt")) == (0, f"{shown('Bob is rude')}\n", note)
+    finally:
+        shutil.rmtree("models/miniature")
 
 
 def test_what_is_too_long_is_warned_of(detox: Detox, project: None, tmp_path: Path) -> None:

@@ -202,9 +202,12 @@ def port(s3: Server) -> int:
 
 def test_what_is_pushed_is_verified_and_pulled(project: Project) -> None:
     data = project.data()
-    assert "has all 13 files that dvc.lock names (objects uploaded: 14)" in project.succeeds("push", project.s3.writer)
+    assert (
+        "has all 13 files that dvc.lock names (objects uploaded, lists of folders among them: 14)"
+        in project.succeeds("push", project.s3.writer)
+    )
     assert "A fresh clone of HEAD has all 13 files" in project.succeeds("verify", project.s3.reader)
-    assert "(objects uploaded: 0)" in project.succeeds("push", project.s3.reader)
+    assert "(objects uploaded, lists of folders among them: 0)" in project.succeeds("push", project.s3.reader)
     project.forget()
     project.succeeds("pull", project.s3.reader)
     assert project.data() == data
@@ -283,7 +286,9 @@ def test_a_push_that_is_killed_midway_goes_on_where_it_was(project: Project) -> 
     assert there
     assert project.md5("data/drawn") not in there, "DVC would take the folder for whole"
     assert says(project.fails("verify", project.s3.reader), "`make push` is killed midway")
-    assert f"(objects uploaded: {14 - len(there)})" in project.succeeds("push", project.s3.writer)
+    assert f"(objects uploaded, lists of folders among them: {14 - len(there)})" in project.succeeds(
+        "push", project.s3.writer
+    )
     project.succeeds("verify", project.s3.reader)
 
 
@@ -293,7 +298,7 @@ def test_an_object_that_is_missing_though_the_list_of_its_folder_is_there(filled
     printed = filled.fails("verify", filled.s3.reader)
     assert says(printed, "an object is missing, though the list of its folder is there")
     assert "missing: data/drawn/3.bin (stage draw)" in printed, "and dvc push has not seen it"
-    assert "(objects uploaded: 1)" in filled.succeeds("push", filled.s3.writer)
+    assert "(objects uploaded, lists of folders among them: 1)" in filled.succeeds("push", filled.s3.writer)
     filled.succeeds("verify", filled.s3.reader)
 
 
@@ -305,7 +310,7 @@ def test_an_object_that_is_damaged(filled: Project, path: str) -> None:
     printed = filled.fails("verify", filled.s3.reader)
     assert says(printed, "an object is damaged: flipped or cut")
     assert f"damaged: {path} (stage " in printed
-    assert "(objects uploaded: 1)" in filled.succeeds("push", filled.s3.writer)
+    assert "(objects uploaded, lists of folders among them: 1)" in filled.succeeds("push", filled.s3.writer)
     assert filesystem(filled.s3.reader).cat(name) == intact
 
 

@@ -58,6 +58,7 @@ def write_params() -> None:
     sections = {
         "seed": 1,
         "compute": {"device": "cpu", "processes": 1, "machines": 1},
+        "track": [],
         "model": {"source": pinned(Path("base")), "max_prompt_tokens": 30, "dtype": "float32"},
         "reward": {"source": pinned(Path("classifier")), "toxic_label": "hate", "batch_size": 4},
         "ppo": PPO,

@@ -55,6 +55,7 @@ def params(
     return {
         "seed": 1,
         "compute": {"device": "cpu", "processes": 1, "machines": 1},
+        "track": [],
         "model": {"source": {"path": "base"}, "max_prompt_tokens": 30, "dtype": "float32"},
         "prepare": {
             "source": {"path": str(DATA)},

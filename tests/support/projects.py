@@ -56,6 +56,7 @@ def begin(base: Path, adapter: Path, classifier: Path) -> None:
     sections = {
         "seed": 5,
         "compute": {"device": "cpu", "processes": 1, "machines": 1},
+        "track": [],
         "model": {"source": pinned(base), "max_prompt_tokens": 30, "dtype": "float32"},
         "adapter": {"source": pinned(adapter)},
         "reward": {"source": pinned(classifier), "toxic_label": "hate", "batch_size": 4},

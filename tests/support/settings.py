@@ -3,6 +3,7 @@
 COMPLETE = """\
 seed: 7
 compute: {device: cpu, processes: 1, machines: 1}
+track: []
 model: {source: {path: models/base}, max_prompt_tokens: 512, dtype: float32}
 prepare:
   source: {path: data/source}
