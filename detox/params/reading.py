@@ -65,6 +65,8 @@ def parse(kind: type[Section], path: Path, section: str) -> Section:
 
 def read(path: Path, yaml: YAML) -> MutableMapping[str, Any]:
     """The mapping in a YAML file. Raises InputError, with the line where it is known, if there is none."""
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for
+        raise InputError(f"{path} is no file: put the project's own there")
     try:
         text = path.read_text(encoding="utf-8")
         check_plain(text, path)

@@ -104,3 +104,10 @@ def test_padding_and_truncation_are_the_callers(tmp_path: Path) -> None:
 def test_a_word_that_takes_the_square_of_its_length_is_bounded(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="max_input_chars_per_word is 1000000, more than 1000"):
         read(tmp_path, model={"type": "WordPiece", "max_input_chars_per_word": 10**6})
+
+
+def test_a_file_that_is_too_long_is_not_read(tmp_path: Path) -> None:
+    with (path := tmp_path / "tokenizer.json").open("wb") as file:
+        file.truncate(2**26 + 1)
+    with pytest.raises(InputError, match="has 67108865 bytes, more than the 67108864 of a tokenizer: get it again"):
+        tokenizing.read(path, "get it again")

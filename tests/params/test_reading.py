@@ -1,11 +1,13 @@
 """params.yaml becomes dataclasses; what is said of mistakes in it stands in test_bad_params.py."""
 
+import os
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
 from settings import COMPLETE
 
+from detox.errors import InputError
 from detox.params import origins, reading, sections, training
 
 
@@ -43,6 +45,12 @@ def test_numbers_in_any_yaml_notation_are_floats(path: Path) -> None:
 def test_null_fractions_are_none(path: Path) -> None:
     path.write_text(COMPLETE.replace("test_fraction: 0.2", "test_fraction: null"), encoding="utf-8")
     assert reading.load(sections.Prepare, path).test_fraction is None
+
+
+def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "params.yaml")
+    with pytest.raises(InputError, match=r"params.yaml is no file: put the project's own there$"):
+        reading.seed(tmp_path / "params.yaml")
 
 
 def test_a_section_is_frozen(path: Path) -> None:

@@ -92,3 +92,10 @@ def test_an_error_is_a_line_that_steers_no_terminal(text: str) -> None:
     for error in (InputError(text), InputErrors([InputError(text)]), OSError(f"a\n{text}\n\nb")):
         assert complaint(error).startswith("error: ")
         assert complaint(error).isprintable()
+
+
+def test_an_error_that_quotes_much_is_shortened() -> None:
+    said = complaint(InputError("begin" + "x" * 10**6 + "end"))
+    assert len(said) < 2000
+    assert said.startswith("error: beginx")
+    assert said.endswith("xend")

@@ -30,7 +30,7 @@ from detox.params import origins, reading, sections, training
 from detox.params.origins import Source
 from stages import prepare
 
-SECONDS, BYTES = 60, 3 * 2**30  # of a case, beside what the process has already
+SECONDS, BYTES = 30, 3 * 2**30  # of a case, beside what the process has already
 ODD: list[Any] = [
     *(None, True, False, 0, -1, 1, 7, 2**31, 2**63, -(2**63), 10**30, 10**400, 0.5, -1.5, 1e-300, 1e308),
     *("", "x", "x" * 10_000, "\x1b]0;x\x07", "\u202e", "\ud800", "../../outside/vocab.txt", "/etc/passwd", "null"),
@@ -213,7 +213,7 @@ def within_limits(kind: str, sources: dict[str, Source], result: Path) -> None:
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + BYTES, size + BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.alarm(3 * SECONDS)  # a pipe takes no time of a processor
+    signal.alarm(2 * SECONDS)  # a pipe takes no time of a processor
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
