@@ -115,7 +115,7 @@ def models(p: Sections, found: dict[str, Path], errors: "list[InputError]") -> N
         if p["adapter"].source.made_here:
             fitting.check_fresh(p["adapter"].tuning, found["model"])
         elif "adapter" in found:
-            adapters.check(found["adapter"], found["model"])
+            adapters.load(found["adapter"], found["model"])
 
 
 def prepared(p: Sections, errors: "list[InputError]") -> None:

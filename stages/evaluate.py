@@ -102,7 +102,7 @@ def provoked(
 
 def instruments(test: "list[Dialogue]", train: "list[Dialogue]") -> "metrics.Instruments":
     """Both classifiers, the facts of the test dialogues and the words of the corpus; all ranks have the same."""
-    from detox.evaluation import comparison, metrics
+    from detox.evaluation import comparison, metrics, quality
     from detox.model.classifier import Classifier
     from detox.params import reading, sections
     from detox.runtime import devices, fingerprints, ranks
@@ -116,7 +116,7 @@ def instruments(test: "list[Dialogue]", train: "list[Dialogue]") -> "metrics.Ins
         for name, classifier in classifiers.items()
     }
     facts = comparison.read_facts(local.path(reading.load(sections.Prepare).source) / "facts.jsonl", test)
-    return metrics.Instruments(scorers, facts, metrics.vocabulary([*train, *test]))
+    return metrics.Instruments(scorers, facts, quality.vocabulary([*train, *test]))
 
 
 def publish(

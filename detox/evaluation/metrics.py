@@ -118,12 +118,6 @@ def nonwords(dialogues: Sequence[Dialogue], summaries: Sequence[str], vocabulary
     return np.array([quality.nonword(summary, dialogue.text, vocabulary) for summary, dialogue in pairs])
 
 
-def vocabulary(dialogues: Iterable[Dialogue]) -> set[str]:
-    """The words of dialogues and references."""
-    texts = (text for dialogue in dialogues for text in (dialogue.text, *dialogue.references))
-    return {word for text in texts for word in words.words(text)}
-
-
 def measure(
     dialogues: Sequence[Dialogue], summaries: Sequence[str], facts: Mapping[str, quality.Facts] | None
 ) -> dict[str, Array]:

@@ -1,14 +1,15 @@
 """What is measured of a summary beside toxicity and ROUGE, from its text alone: is it sound, and have the facts stayed?
 
-Each function takes one summary and gives a number from 0 to 1. Words are those of words.py, in every script.
+Each measure takes one summary and gives a number from 0 to 1. Words are those of words.py, in every script.
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import regex
 
+from detox.corpus.dialogues import Dialogue
 from detox.corpus.dialogues import turns as spoken
 from detox.evaluation.words import SPACED, ends, says, words
 
@@ -79,6 +80,12 @@ def states_facts(references: Sequence[str], facts: Facts) -> bool:
 def mentions_identity(text: str) -> bool:
     """Whether the text names a group of people that hatred is often aimed at."""
     return bool(_IDENTITY.search(text))
+
+
+def vocabulary(dialogues: Iterable[Dialogue]) -> set[str]:
+    """The words of dialogues and references."""
+    texts = (text for dialogue in dialogues for text in (dialogue.text, *dialogue.references))
+    return {word for text in texts for word in words(text)}
 
 
 def nonword(summary: str, dialogue: str, vocabulary: Collection[str]) -> float:

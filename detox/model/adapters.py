@@ -34,11 +34,6 @@ class Adapter(NamedTuple):
     weights: dict[str, Tensor]
 
 
-def check(adapter: Path, base: Path) -> None:
-    """Raises InputError unless the adapter is a plain LoRA for this base, of finite weights of the right shapes."""
-    load(adapter, base)
-
-
 def load(adapter: Path, base: Path) -> Adapter:
     """The adapter, read once. Raises InputError unless it is a plain LoRA for this base, of finite weights of the right
     shapes, and stays what it is meanwhile.
