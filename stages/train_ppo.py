@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 from stages import note_cut, run_in_ranks
 
 if TYPE_CHECKING:
+    from detox.corpus.dialogues import Dialogue
     from detox.model.policy import Policy
     from detox.params import training
     from detox.ppo.state import TrainState
 
-WATCHED = 3  # dialogues that are summarised at each snapshot; there is something to gain in them
+WATCHED = 3  # dialogues that are summarised at each snapshot
 TRAIN, RISK, ADAPTER = Path("data/prepared/train.jsonl"), Path("data/risk.jsonl"), Path("models/adapter")
 
 
@@ -44,9 +45,7 @@ def main() -> None:
     prompt, texts, risky = prompts.load(base, model), [dialogue.text for dialogue in train], risk.read(RISK, train)
     note_cut(cut := sum(prompt.too_long(texts)), len(texts), model.max_prompt_tokens)
     models = Models(policy, reward, prompt)
-    watched = {
-        dialogue.id: dialogue.text for dialogue in dialogues.evenly(list(compress(train, risky)) or train, WATCHED)
-    }
+    watched = to_watch(train, risky)
     state, inputs = TrainState(policy, p), [TRAIN, RISK, ADAPTER, base, local.path(judged.source)]
     with checkpoints.resumable(
         "train_ppo", [seed, model, judged, p, devices.name(device)], inputs, p.checkpoint_every, state.fits
@@ -73,6 +72,14 @@ def main() -> None:
         shown.close()
         if ranks.rank() == 0:
             publish(policy, state, p)
+
+
+def to_watch(train: "list[Dialogue]", risky: list[bool]) -> dict[str, str]:
+    """The dialogues that are summarised at each snapshot, by id: risky ones, where there is something to gain."""
+    from detox.corpus import dialogues
+
+    seen = dialogues.evenly(list(compress(train, risky)) or train, WATCHED)
+    return {dialogue.id: dialogue.text for dialogue in seen}
 
 
 def record(policy: "Policy", state: "TrainState", p: "training.Ppo", cut: int) -> None:
