@@ -77,7 +77,7 @@ def _trained(plan: Plan, examples: list[Example], held_out: list[Example], unfin
     while True:
         begun, trainer = checkpoints.newest(unfinished), _trainer(plan, examples, held_out, unfinished)
         try:
-            trainer.train(resume_from_checkpoint=begun and str(begun))
+            trainer.train(resume_from_checkpoint=str(begun) if begun else None)
             return trainer
         except Exception as error:
             if memory.exhausted(error):

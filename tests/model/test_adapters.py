@@ -160,7 +160,8 @@ def test_an_adapter_that_is_replaced_while_it_is_read_is_one_line(
     """By one of other shapes and strength, before its second file is opened, or its first one again."""
     shutil.copytree(adapter, tmp_path / "adapter")
     save_adapter(tmp_path / "other", base, seed=2, rank=2)
-    opened, real = [], lora.config if when == "adapter_config.json" else adapters.load_file
+    opened: list[Path] = []
+    real: Any = lora.config if when == "adapter_config.json" else load_file
 
     def read(path: Path) -> Any:
         if not opened:

@@ -48,6 +48,12 @@ SECTIONS |= {kind.__name__.lower(): kind for kind in (sections.Rivals, sections.
 SECTIONS |= {kind.__name__.lower(): kind for kind in (training.Ppo, training.Rank)}
 
 
+def load_tokenizers(sources: dict[str, Source]) -> None:
+    """Of both models."""
+    hostile.load_base(sources)
+    hostile.load_classifier(sources)
+
+
 def load_params(sources: dict[str, Source]) -> None:
     """All of params.yaml."""
     reading.seed()
@@ -60,7 +66,7 @@ STEP = "state/0123/step_000001"
 KINDS: dict[str, tuple[Callable[[dict[str, Source]], None], list[str]]] = {
     "model": (hostile.load_base, BASE),
     "classifier": (hostile.load_classifier, ["classifier/config.json", "classifier/model.safetensors"]),
-    "tokenizer": (lambda sources: (hostile.load_base(sources), hostile.load_classifier(sources))[0], TOKENIZERS),
+    "tokenizer": (load_tokenizers, TOKENIZERS),
     "adapter": (hostile.load_adapter, ["adapter/adapter_config.json", "adapter/adapter_model.safetensors"]),
     "data": (lambda sources: prepare.main(), ["data/train.jsonl"]),
     "params": (load_params, ["params.yaml"]),
