@@ -77,7 +77,7 @@ def ppo(kept: Stopwatch, folder: Path) -> float:
     def train(p: training.Ppo) -> Iterator[StepStats]:
         return trainer.train(Models(policy, reward, prompt), texts, [True] * len(texts), p, SEED, state)
 
-    keep = kept.timed(checkpoints.Run(folder, p.checkpoint_every, lambda _: True).keep)
+    keep = kept.timed(checkpoints.Run(folder, p.checkpoint_every, lambda state: True).keep)
     begin = time.perf_counter()
     for _ in memory.sparing(train, few, state):
         keep(state.freeze())
@@ -94,7 +94,7 @@ def summarising(kept: Stopwatch, folder: Path) -> float:
     drawn = {row: [*dialogue.references[:1] * len(keys)] for row, dialogue in enumerate(test)}
     texts = [dialogue.text for dialogue in test[: p.checkpoint_every * (p.batch_size // len(keys))]]
     sizes = {"batch_size": p.batch_size, "max_new_tokens": p.max_new_tokens}
-    keep = kept.timed(checkpoints.Run(folder, p.checkpoint_every, lambda _: True).keep)
+    keep = kept.timed(checkpoints.Run(folder, p.checkpoint_every, lambda state: True).keep)
     batches = summaries.draw(summaries.Writer(policy, prompt, **sizes), texts, keys, {})
     begin = time.perf_counter()
     for step, batch in enumerate(batches, start=1):

@@ -138,7 +138,7 @@ def _only_member(path: Path) -> Iterator[tuple[Path, io.BufferedReader]]:
 
 
 @contextmanager
-def _xopen(url: str, packed: Path) -> Iterator[io.BufferedReader]:
+def _xopen(url: str, packed: Path) -> Iterator[Any]:
     """What the library opens; with a buffer of its own, since not every kind of compression has one."""
     from datasets.utils.file_utils import xopen
 

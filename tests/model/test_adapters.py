@@ -3,7 +3,6 @@
 import json
 import math
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +161,7 @@ def test_an_adapter_that_is_replaced_while_it_is_read_is_one_line(
     shutil.copytree(adapter, tmp_path / "adapter")
     save_adapter(tmp_path / "other", base, seed=2, rank=2)
     opened: list[Path] = []
-    real: Callable[[Path], Any] = lora.config if when == "adapter_config.json" else load_file
+    real: Any = lora.config if when == "adapter_config.json" else load_file
 
     def read(path: Path) -> Any:
         if not opened:

@@ -48,6 +48,12 @@ SECTIONS |= {kind.__name__.lower(): kind for kind in (sections.Rivals, sections.
 SECTIONS |= {kind.__name__.lower(): kind for kind in (training.Ppo, training.Rank)}
 
 
+def load_tokenizers(sources: dict[str, Source]) -> None:
+    """Of both models."""
+    hostile.load_base(sources)
+    hostile.load_classifier(sources)
+
+
 def load_params(sources: dict[str, Source]) -> None:
     """All of params.yaml."""
     reading.seed()
