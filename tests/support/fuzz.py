@@ -62,12 +62,6 @@ def load_params(sources: dict[str, Source]) -> None:
         reading.load(kind, section=name)
 
 
-def load_tokenizers(sources: dict[str, Source]) -> None:
-    """With their models."""
-    hostile.load_base(sources)
-    hostile.load_classifier(sources)
-
-
 STEP = "state/0123/step_000001"
 KINDS: dict[str, tuple[Callable[[dict[str, Source]], None], list[str]]] = {
     "model": (hostile.load_base, BASE),
