@@ -75,12 +75,10 @@ def still(adapter: Path) -> Iterator[None]:
 
 def _marks(adapter: Path) -> list[tuple[int, int, int]]:
     """What tells whether its files are the same ones."""
-    found = []
-    for name in (CONFIG, WEIGHTS, LEGACY):
-        with suppress(OSError):
-            stat = (adapter / name).stat()
-            found.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
-    return found
+    paths = [path for name in (CONFIG, WEIGHTS, LEGACY) if (path := adapter / name).is_file()]
+    with suppress(OSError):  # gone since
+        return [((stat := path.stat()).st_ino, stat.st_size, stat.st_mtime_ns) for path in paths]
+    return []
 
 
 def attached(model: PreTrainedModel | PeftModel, adapter: Adapter, name: str, trainable: bool = False) -> PeftModel:
