@@ -17,7 +17,7 @@ from detox.errors import InputError
 from stages import yield_while_waiting
 
 HERE = Path(__file__).parent
-NEEDED = ("params.yaml", "profiles", "data/miniature", "models/miniature")
+NEEDED = ("params.yaml", "profiles", "data/miniature", "data/provocations.txt", "models/miniature")
 
 
 def measure(project: Path) -> Figures:
