@@ -68,10 +68,11 @@ def project() -> Iterator[Path]:
             path = folder / "data" / "miniature" / f"{part}.jsonl"
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             path.write_text("".join(lines[:: len(lines) // count]), encoding="utf-8")
-        shutil.copy(ROOT / "params.yaml", folder)
+        for part in ("params.yaml", "data/provocations.txt"):
+            shutil.copy(ROOT / part, folder / part)
         change(folder, {"compute": {"device": "cpu", "processes": 1}} | SECTIONS)
         run([sys.executable, "-m", "detox.sources.pins"], folder)
-        for stage in ("prepare", "fetch_adapter"):
+        for stage in ("prepare", "fetch_adapter", "rank_dialogues"):
             run([sys.executable, "-m", f"stages.{stage}"], folder)
         yield folder
 
