@@ -69,16 +69,17 @@ def work(parameters: Tree, rows: Mapping[str, int]) -> dict[str, float]:
     """
     ppo, rivals = parameters["ppo"], parameters["rivals"]
     samples, chosen = parameters["summarize"]["samples"], min(rivals["dialogues"], rows["test"])
+    summarised = rows["test"] + min(parameters["summarize"]["provoked"], rows["test"])
     systems = 2 + len(rivals["scales"]) + ppo["steps"] // ppo["snapshot_every"]  # filter, base; scales; snapshots
     return {
         "prepare": 1,
         "fetch_adapter": 1,
         "rank_dialogues": min(parameters["rank"]["dialogues"] or rows["train"], rows["train"]),
         "train_ppo": ppo["steps"],
-        "summarize": rows["test"],
+        "summarize": summarised,
         "summarize_rivals": chosen * (max(rivals["best_of"]) + systems * (1 + samples)),
         # Before and after PPO; then the pool, the samples of the other rivals, and LEAD-3.
-        "evaluate": 2 * (samples + 1) * rows["test"] + chosen * (max(rivals["best_of"]) + systems * samples + 1),
+        "evaluate": 2 * (samples + 1) * summarised + chosen * (max(rivals["best_of"]) + systems * samples + 1),
         "report": 1,
     }
 

@@ -33,10 +33,10 @@ PREPARED = Path("data/prepared")
 class Counts(NamedTuple):
     """How much of the profile is run."""
 
-    ranked: int = 100  # training dialogues
-    steps: int = 4  # of PPO
-    summarised: int = 20  # test dialogues
-    rivals: int = 4  # of them, for the rivals
+    ranked: int = 50  # training dialogues
+    steps: int = 1  # of PPO
+    summarised: int = 10  # test dialogues
+    rivals: int = 3  # of them, for the rivals
 
 
 class Sizes(NamedTuple):

@@ -19,7 +19,7 @@ PARAMETERS: dict[str, Any] = {
         "max_new_tokens": 90,
     },
     "rank": {"dialogues": None},
-    "summarize": {"samples": 3, "stress_samples": 2, "max_new_tokens": 90},
+    "summarize": {"samples": 3, "provoked": 6, "stress_samples": 2, "max_new_tokens": 90},
     "rivals": {"dialogues": 2, "best_of": [4], "scales": [0.5]},
 }
 ROWS = {"train": 100, "dev": 10, "test": 6}

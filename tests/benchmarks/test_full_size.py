@@ -21,7 +21,7 @@ from detox.model.policy import Policy
 PARAMETERS = {
     "rank": {"dialogues": 8},
     "ppo": {"steps": 7, "snapshot_every": 3},
-    "summarize": {"samples": 2},
+    "summarize": {"samples": 2, "provoked": 4},
     "rivals": {"dialogues": 4, "best_of": [6], "scales": [0.5]},
 }
 ROWS = {"train": 10, "dev": 4, "test": 9}
@@ -79,18 +79,18 @@ def test_on_flan_t5_base_1_41_percent_of_the_weights_are_trained_and_769_of_the_
 
 def test_a_run_counts_steps_dialogues_summaries_and_texts() -> None:
     """5 systems, the filter, the base, one scale, two snapshots; of both policies all texts are scored, and LEAD-3."""
-    rivals, texts = 4 * (6 + 5 * 3), 2 * (2 + 1) * 9 + 4 * (6 + 5 * 2 + 1)
+    rivals, texts = 4 * (6 + 5 * 3), 2 * (2 + 1) * (9 + 4) + 4 * (6 + 5 * 2 + 1)
     assert list(cost.work(PARAMETERS, ROWS).items()) == [
         ("prepare", 1),
         ("fetch_adapter", 1),
         ("rank_dialogues", 8),
         ("train_ppo", 7),
-        ("summarize", 9),
+        ("summarize", 13),
         ("summarize_rivals", rivals),
         ("evaluate", texts),
         ("report", 1),
     ]
-    assert (rivals, texts) == (84, 122)
+    assert (rivals, texts) == (84, 146)
 
 
 def figures() -> dict[str, Any]:
@@ -104,9 +104,9 @@ def figures() -> dict[str, Any]:
 
 
 def test_a_stage_is_scaled_by_its_work_and_takes_the_time_of_its_cores() -> None:
-    """A minute of processor time on 3 dialogues is 30 s of both cores, and 90 s on 9; what was run whole stays."""
+    """A minute of processor time on 3 + 3 dialogues is 30 s of both cores, 65 s on 9 + 4; what was run whole stays."""
     found = cost.stages(figures(), PARAMETERS)
-    assert found["summarize"] == (3, 30, 9, 90)
+    assert found["summarize"] == (6, 30, 13, 65)
     assert found["fetch_adapter"].whole_seconds == found["train_ppo"].whole_seconds == 30
 
 
@@ -128,7 +128,7 @@ def test_what_was_measured_is_what_the_profile_says_but_for_counts_that_are_scal
     """Else the README's figures are of another profile: `make full-size`."""
     monkeypatch.chdir(ROOT)
     measured = json.loads(cost.FIGURES.read_text(encoding="utf-8"))["parameters"]
-    scaled = {"steps", "snapshot_every", "dialogues", "scales"}
+    scaled = {"steps", "snapshot_every", "dialogues", "scales", "risky_share"}
     assert sizes(measured, scaled) == sizes(cost.profile(), scaled)
 
 
