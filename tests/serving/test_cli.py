@@ -1,6 +1,7 @@
 """The command line: what it prints, and how it ends; on tiny models, in the process of the tests."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -79,11 +80,15 @@ def chats(project: None, tmp_path: Path) -> Path:
 
 
 def test_text_has_a_block_for_each_dialogue(detox: Detox, chats: Path) -> None:
+    """A line longer than 100 characters goes on in the next one."""
     blocks = [
         f"{number}\n  before  {block(before)}\n  after   {block(after)}\n"
         for number, (before, after) in enumerate(zip(drawn("sft"), drawn("ppo"), strict=True), start=1)
     ]
-    assert detox("summarize", str(chats)) == (0, "".join(blocks), "")
+    code, printed, errors = detox("summarize", str(chats))
+    assert max(map(len, printed.splitlines())) <= 100
+    unfolded = re.sub(r"(?<=\n)(    .*)\n    ", r"\1 ", printed)
+    assert (code, unfolded, errors) == (0, "".join(blocks), "")
 
 
 def test_after_only_is_a_line_for_each_dialogue(detox: Detox, chats: Path) -> None:
