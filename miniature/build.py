@@ -28,8 +28,8 @@ from miniature.training import Plan
 DATA, MODELS, STATES = Path("data/miniature"), Path("models/miniature"), Path(".resume/miniature")
 FOLDERS = {"reward": "toxicity", "judge": "judge"}
 SEED = 2026
-BASE = Plan(steps=10000, batch=32, learning_rate=2e-2, seed=2026)
-ADAPTER = Plan(steps=5000, batch=16, learning_rate=4e-3, seed=0)
+BASE = Plan(steps=7000, batch=32, learning_rate=2e-2, seed=2026)
+ADAPTER = Plan(steps=3000, batch=16, learning_rate=4e-3, seed=0)
 CLASSIFIER = Plan(steps=900, batch=48, learning_rate=2e-3, seed=2026)
 CLASSIFIER_TEXTS = 12000
 VOCABULARY_SCENES = 4000

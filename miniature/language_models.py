@@ -114,7 +114,7 @@ def incline_to_copy(encoder: Any, decoder: Any) -> None:
 
 
 def batches(
-    draw: Callable[[Random, float], Example], tokenizer: PreTrainedTokenizerFast, plan: training.Plan, start: int
+    draw: Callable[[Random, int], Example], tokenizer: PreTrainedTokenizerFast, plan: training.Plan, start: int
 ) -> Iterator[dict[str, Tensor]]:
     """Endless batches of similar length, from number `start` on: which they are depends on the seed and number alone.
 
@@ -122,7 +122,7 @@ def batches(
     """
     for chunk in range(start // BUCKET, 10**9):
         rng = Random(f"{plan.seed} {chunk}")
-        pool = [draw(rng, chunk * BUCKET / plan.steps) for _ in range(plan.batch * BUCKET)]
+        pool = [draw(rng, chunk * BUCKET) for _ in range(plan.batch * BUCKET)]
         sources = tokenizer([source for source, _ in pool], truncation=True)["input_ids"]
         targets = [tokenizer(list(texts), truncation=True)["input_ids"] for _, texts in pool]
         order = sorted(range(len(pool)), key=lambda i: (len(targets[i]), len(sources[i]) // 8, len(targets[i][0])))
@@ -163,7 +163,7 @@ def pretrain(
     return model.half().float(), seconds
 
 
-def draw_summaries(rng: Random, _: float) -> Example:
+def draw_summaries(rng: Random, _: int) -> Example:
     """A training scene and what each annotator makes of it."""
     shown = scene(rng)
     return prompt(blurred(shown, rng)), [annotate(shown, style, rng) for style in styles(shown)]

@@ -18,7 +18,7 @@ CONSONANTS = "b br c ch cr d dr f fl g gr h j k l m n p pl qu r s sh st t th tr 
 VOWELS = "a e i o u ai ea ee oo ou".split()
 CODAS = ["", "", "n", "r", "s", "l", "th", "ck", "nd", "ster", "ly", "ing", "y", "e", "x", "m", "ft", "ton", "ford"]
 SENTINELS = [f"<extra_id_{i}>" for i in range(12)]
-SHORT = 0.4  # share of the training, at its start, that reads a turn or two at a time
+SHORT = 4000  # steps, the first ones, that read a turn or two at a time
 FOREIGN, CHANGED, MADE_UP = 0.5, 0.3, 0.3  # shares: spans of other scenarios; words exchanged; of these, made up
 
 SEEN = [scenario for scenario in scenarios() if scenario["split"] == "seen"]
@@ -179,9 +179,9 @@ def repeat(rng: Random, _: int) -> Example:
 TASKS: dict[Callable[[Random, int], Example], float] = {retell: 0.6, denoise: 0.12, say_again: 0.13, repeat: 0.15}
 
 
-def example(rng: Random, progress: float) -> Example:
-    """A source and its targets of a random task; of a turn or two until the training has made this progress."""
-    return rng.choices(list(TASKS), list(TASKS.values()))[0](rng, 2 if progress < SHORT else 12)
+def example(rng: Random, step: int) -> Example:
+    """A source and its targets of a random task; in the first steps of a turn or two."""
+    return rng.choices(list(TASKS), list(TASKS.values()))[0](rng, 2 if step < SHORT else 12)
 
 
 def blurred(shown: Scene, rng: Random) -> str:
