@@ -105,7 +105,11 @@ def _change(row: Mapping[Any, Any]) -> str:
         return ""
     if row["relative"]:
         return "{:+.1f} % [{:+.1f}, {:+.1f}]".format(*(100 * row[key] for key in ("change", "low", "high")))
-    return "{change:+.4f} [{low:+.4f}, {high:+.4f}]".format(**row)
+    return _absolute({**row, "absolute": row["change"]})
+
+
+def _absolute(change: Mapping[Any, Any]) -> str:
+    return "{absolute:+.4f} [{low:+.4f}, {high:+.4f}]".format(**change)
 
 
 def _detectable(row: Mapping[Any, Any]) -> str:
@@ -156,7 +160,7 @@ def duels(rivals: Mapping[str, Any]) -> pd.DataFrame:
             "Measure": label,
             "The rival's": f"{measured[key]['rival']:.4f}",
             "PPO's": f"{measured[key]['ppo']:.4f}",
-            "Difference [95 % interval]": "{absolute:+.4f} [{low:+.4f}, {high:+.4f}]".format(**measured[key]),
+            "Difference [95 % interval]": _absolute(measured[key]),
         }
         for name, measured in rivals["duel"].items()
         for key, label in labels.items()
@@ -181,7 +185,7 @@ def quarrels(measured: Mapping[str, Any]) -> pd.DataFrame:
             "Dialogues": f"{part[name]['dialogues']:,}",
             "Before": f"{part[name]['sft']:.4f}",
             "After": f"{part[name]['ppo']:.4f}",
-            "Change [95 % interval]": "{absolute:+.4f} [{low:+.4f}, {high:+.4f}]".format(**part[name]),
+            "Change [95 % interval]": _absolute(part[name]),
         }
         for kind, part in measured.items()
         for name, label in labels.items()
