@@ -7,7 +7,9 @@ Writes models/ppo, models/snapshots; after every step metrics/train.json, metric
        at each snapshot); until then its state, to .resume/train_ppo.
 """
 
+from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +17,15 @@ from typing import TYPE_CHECKING
 from stages import note_cut, run_in_ranks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from transformers import PreTrainedTokenizerBase
+
     from detox.corpus.dialogues import Dialogue
     from detox.model.policy import Policy
     from detox.params import training
     from detox.ppo.state import TrainState
+    from detox.ppo.stats import StepStats
 
 WATCHED = 3  # dialogues that are summarised at each snapshot
 TRAIN, RISK, ADAPTER = Path("data/prepared/train.jsonl"), Path("data/risk.jsonl"), Path("models/adapter")
@@ -30,10 +37,10 @@ def main() -> None:
     from detox.model.classifier import Classifier
     from detox.model.policy import POLICY, Policy
     from detox.params import reading, sections, training
-    from detox.ppo import divergence, looks, trainer
+    from detox.ppo import looks, trainer
     from detox.ppo.rollouts import Models
     from detox.ppo.state import TrainState
-    from detox.runtime import checkpoints, devices, memory, progress, ranks, trackers, tracking
+    from detox.runtime import checkpoints, devices, memory, ranks, trackers, tracking
     from detox.sources import local
 
     p, model, seed, wanted = reading.load(training.Ppo), reading.load(sections.Model), reading.seed(), trackers.wanted()
@@ -50,28 +57,49 @@ def main() -> None:
     with checkpoints.resumable(
         "train_ppo", [seed, model, judged, p, devices.name(device)], inputs, p.checkpoint_every, state.fits
     ) as unfinished:
+        look = partial(looks.look, models, watched, p.max_new_tokens)
         if unfinished.state:
             state.restore(unfinished.state)
             record(policy, state, p, cut)
         else:
-            state.looks["before"] = looks.look(models, watched, p.max_new_tokens)
+            state.looks["before"] = look()
         steps = memory.sparing(lambda p: trainer.train(models, texts, risky, p, seed, state), p, state)
-        shown = progress.Progress("PPO", "step", p.steps, state.step)
-        try:
-            with tracking.tracked(wanted, f"ppo-{unfinished.area.name}", {"seed": seed, **asdict(p)}) as told:
-                for row in steps:
-                    shown.show(row.step, reward=f"{row.reward:.2f}", KL=f"{row.kl:z.2f}", toxic=f"{row.toxic:.0%}")
-                    told(row.step, asdict(row))
-                    if row.step % p.snapshot_every == 0:
-                        state.snapshots[row.step] = adapters.weights(policy.language_model, POLICY)
-                        state.looks[f"step_{row.step:04d}"] = looks.look(models, watched, p.max_new_tokens)
-                    record(policy, state, p, cut)
-                    unfinished.keep(state.freeze())
-        except divergence.Diverged as error:
-            raise divergence.report(error, state.step + 1, unfinished.area / "diverged", prompt.tokenizer) from error
-        shown.close()
+        run, settings = f"ppo-{unfinished.area.name}", {"seed": seed, **asdict(p)}
+        with (
+            tracking.tracked(wanted, run, settings) as told,
+            reported(state, unfinished.area / "diverged", prompt.tokenizer),
+        ):
+            for row in shown(steps, p.steps, state.step):
+                told(row.step, asdict(row))
+                if row.step % p.snapshot_every == 0:
+                    state.snapshots[row.step] = adapters.weights(policy.language_model, POLICY)
+                    state.looks[f"step_{row.step:04d}"] = look()
+                record(policy, state, p, cut)
+                unfinished.keep(state.freeze())
         if ranks.rank() == 0:
             publish(policy, state, p)
+
+
+def shown(steps: "Iterator[StepStats]", total: int, done: int) -> "Iterator[StepStats]":
+    """The steps, each said when it is done."""
+    from detox.runtime import progress
+
+    bar = progress.Progress("PPO", "step", total, done)
+    for row in steps:
+        bar.show(row.step, reward=f"{row.reward:.2f}", KL=f"{row.kl:z.2f}", toxic=f"{row.toxic:.0%}")
+        yield row
+    bar.close()
+
+
+@contextmanager
+def reported(state: "TrainState", folder: Path, tokenizer: "PreTrainedTokenizerBase") -> "Iterator[None]":
+    """Within the block a step that diverges leaves its batch in the folder, and its error says so."""
+    from detox.ppo import divergence
+
+    try:
+        yield
+    except divergence.Diverged as error:
+        raise divergence.report(error, state.step + 1, folder, tokenizer) from error
 
 
 def to_watch(train: "list[Dialogue]", risky: list[bool]) -> dict[str, str]:

@@ -43,7 +43,7 @@ def one_line(path: Path) -> Iterator[None]:
 def tokens(tokenizer: PreTrainedTokenizerBase, texts: list[str], **options: Any) -> list[list[int]]:
     """The numbers of the tokens of texts. Raises InputError, which names the tokenizer's folder, if it cannot read one.
 
-    A file decides how it reads, and it may read all that it was tried on, and not this.
+    A file decides how it reads, and it may read all that it was tried on when it was loaded, and not this.
     """
     with one_line(Path(tokenizer.name_or_path)), no_panic():
         found: list[list[int]] = tokenizer(texts, verbose=False, **options)["input_ids"]
@@ -60,7 +60,18 @@ def no_future() -> Iterator[None]:
 
 @contextmanager
 def no_panic() -> Iterator[None]:
-    """Within the block a panic of tokenizers, which is in Rust, is a ValueError, and nothing it says is printed."""
+    """Within the block a panic of tokenizers, which is in Rust, is a ValueError."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":  # which no module exports
+            raise ValueError(str(error)) from error
+        raise
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Within the block nothing is printed, not even by code in Rust or C, which writes past Python's own streams."""
     sys.stdout.flush()
     sys.stderr.flush()
     with open(os.devnull, "wb") as nowhere:
@@ -69,10 +80,6 @@ def no_panic() -> Iterator[None]:
             os.dup2(nowhere.fileno(), stream)
         try:
             yield
-        except BaseException as error:
-            if type(error).__name__ == "PanicException":  # which no module exports
-                raise ValueError(str(error)) from error
-            raise
         finally:
             for stream, copy in kept:
                 os.dup2(copy, stream)

@@ -114,7 +114,7 @@ def tokenizer(folder: Path, *needed: str) -> PreTrainedTokenizerBase:
     if not any((folder / name).is_file() for name in VOCABULARIES):
         raise InputError(f"{folder} has no tokenizer (none of {', '.join(VOCABULARIES)}): put the model's own there")
     described = config(folder)
-    with library.one_line(folder), _cleaned(folder) as copy, library.no_panic():
+    with library.one_line(folder), _cleaned(folder) as copy, library.unheard(), library.no_panic():
         loaded = AutoTokenizer.from_pretrained(copy, config=described, trust_remote_code=False)
         _check_reads(loaded, copy)
     loaded.name_or_path = str(folder)

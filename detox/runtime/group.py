@@ -87,11 +87,25 @@ class Group:
                 self.lost = read(store, "end").decode()
             except dist.DistError:
                 self.lost = f"the machine of rank 0 cannot be reached: {AGAIN}"
-        if self.lost and self.rank == 0:
+        if self.lost and self.rank == 0 and self.speaks():
             os.kill(os.getpid(), signal.SIGTERM)
-        if self.lost and not self.over.wait(LATER * int(os.environ.get("LOCAL_RANK", 0)) if self.rank else SAVING):
-            print(f"error: {self.lost}", file=sys.stderr, flush=True)
+        if self.lost and not self.over.wait(SAVING if self.rank == 0 else LATER if local() else 0):
+            if self.speaks():
+                print(f"error: {self.lost}", file=sys.stderr, flush=True)
             os._exit(1)
+
+    def speaks(self) -> bool:
+        """Whether it is for this rank to say why all end: the first of its machine that has asked."""
+        machine, rank = os.environ.get("GROUP_RANK", f"of {self.rank}"), str(self.rank)
+        try:
+            return self.store.clone().compare_set(f"said/{machine}", "", rank).decode() == rank
+        except dist.DistError:
+            return local() == 0
+
+
+def local() -> int:
+    """Which of the ranks of its machine this one is."""
+    return int(os.environ.get("LOCAL_RANK", 0))
 
 
 def read(store: Any, key: str) -> bytes:
@@ -133,6 +147,8 @@ def joined() -> Iterator[None]:
                 if not isinstance(error, InputError):
                     traceback.print_exc()
                 time.sleep(LATER)  # what is wrong for all the first one says, and ends this one
+            elif rank == 0:
+                group.speaks()
             with suppress(dist.DistError):
                 post(store, rank, f": {error}")
             time.sleep(60 if rank else 0)  # to be ended, by the thread above if by nobody else
