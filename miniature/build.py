@@ -1,13 +1,15 @@
 """Build the miniature from its hand-written content: the corpus and four small models.
 
-Writes data/miniature/{train.jsonl,test.jsonl,facts.jsonl,insults.txt} and
-models/miniature/{base,adapter,toxicity,judge}, on one machine always the same bytes. Needs no network
-and no other data. The models' card with their measured figures: miniature/measure.py.
+Writes data/miniature/{train.jsonl,test.jsonl,facts.jsonl,insults.txt,words.txt} and
+models/miniature/{base,adapter,toxicity,judge}, on one machine always the same bytes; and models/miniature/build.json:
+how long it took. Needs no network and no other data. Goes on where it stopped. The models' card with their measured
+figures: miniature/measure.py.
 """
 
 import argparse
+import hashlib
 import json
-import re
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -18,30 +20,40 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from detox import files
 from detox.model import adapters
 from miniature import classifiers, corpus, language_models
-from miniature.grammar import insults
-from miniature.pretraining import SEEN
+from miniature.pretraining import SEEN, retold
+from miniature.quarrels import insults
+from miniature.scenes import render, styles, summarize, tones
+from miniature.training import Plan
 
-DATA, MODELS = Path("data/miniature"), Path("models/miniature")
+DATA, MODELS, STATES = Path("data/miniature"), Path("models/miniature"), Path(".resume/miniature")
 FOLDERS = {"reward": "toxicity", "judge": "judge"}
-SEED, ADAPTER_SEED = 2026, 0
-BASE_STEPS, ADAPTER_STEPS, CLASSIFIER_STEPS = 5500, 9000, 500
-CLASSIFIER_TEXTS = 8000
+SEED = 2026
+BASE = Plan(steps=7000, batch=32, learning_rate=2e-2, seed=2026)
+ADAPTER = Plan(steps=3000, batch=16, learning_rate=4e-3, seed=0)
+CLASSIFIER = Plan(steps=900, batch=48, learning_rate=2e-3, seed=2026)
+CLASSIFIER_TEXTS = 12000
+VOCABULARY_SCENES = 4000
 
 
 def build_corpus() -> None:
     """Writes the corpus."""
+    train, test = corpus.train_rows(Random(1)), corpus.test_rows(Random(2))
     with files.atomic(DATA) as folder:
-        files.write_jsonl(folder / "train.jsonl", corpus.train_rows(Random(1)))
-        files.write_jsonl(folder / "test.jsonl", corpus.test_rows(Random(2)))
+        files.write_jsonl(folder / "train.jsonl", train)
+        files.write_jsonl(folder / "test.jsonl", test)
         files.write_jsonl(folder / "facts.jsonl", corpus.fact_rows(Random(2)))
-        (folder / "insults.txt").write_text("\n".join(insults()) + "\n", encoding="utf-8")
+        files.write_lines(folder / "insults.txt", (f"{word}\n" for word in insults()))
+        files.write_lines(folder / "words.txt", (f"{word}\n" for word in corpus.words(train + test)))
 
 
-def vocabulary_texts() -> list[str]:
-    """What the vocabulary is made from: the language without its values, which are to be copied piece by piece."""
-    turns = [phrasing for scenario in SEEN for turn in scenario["turns"] for phrasing in turn["train"]]
-    turns = [re.sub(r"[\[\]|]", " ", phrasing) for phrasing in turns]
-    return turns + [template for scenario in SEEN for template in scenario["summaries"] + scenario["notes"]]
+def vocabulary_texts() -> Iterator[str]:
+    """What the vocabulary is made from: training dialogues, their retelling and their summaries."""
+    rng = Random(SEED)
+    for number in range(VOCABULARY_SCENES):
+        scene = render(SEEN[number % len(SEEN)], "train", rng)
+        yield scene.text
+        yield from (summarize(scene, style, tone) for style in styles(scene) for tone in tones(scene))
+        yield from (retold(scene, turn, style, rng) for turn in range(len(scene.turns)) for style in (0, 1))
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, name: str) -> None:
@@ -71,18 +83,33 @@ def classifier_texts(kind: str) -> list[classifiers.Labelled]:
     return [classifiers.text(kind, rng) for _ in range(CLASSIFIER_TEXTS)]
 
 
-def main() -> None:
+def build_classifiers() -> None:
+    """Trains the reward and the judge."""
+    for kind, folder in FOLDERS.items():
+        model, tokenizer = classifiers.train(kind, classifier_texts(kind), CLASSIFIER, STATES / f"{kind}.pt")
+        save(model, tokenizer, folder)
+
+
+def build_language_models(device: torch.device) -> None:
+    """Trains the base and its adapter. Their states are those of this vocabulary."""
+    tokenizer = language_models.train_tokenizer(list(vocabulary_texts()))
+    states = STATES / hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:8]
+    base, seconds = language_models.pretrain(tokenizer, BASE, states / "base.pt", device)
+    save(base.half(), tokenizer, "base")
+    adapter, more = language_models.tune(base.float(), tokenizer, ADAPTER, states / "adapter.pt")
+    save_adapter(adapter.cpu())
+    made = {"device": device.type, "torch": torch.__version__.split("+")[0], "minutes": round((seconds + more) / 60)}
+    files.write_metrics(MODELS / "build.json", {**made, "base": BASE._asdict(), "adapter": ADAPTER._asdict()})
+
+
+def main(device: str) -> None:
     torch.set_num_threads(1)  # the number of threads decides the order of sums, and so the last bits
     build_corpus()
-    for kind, folder in FOLDERS.items():
-        model, tokenizer = classifiers.train(kind, classifier_texts(kind), CLASSIFIER_STEPS, SEED)
-        save(model, tokenizer, folder)
-    tokenizer = language_models.train_tokenizer(vocabulary_texts())
-    base = language_models.pretrain(tokenizer, BASE_STEPS, SEED)
-    save(base, tokenizer, "base")
-    save_adapter(language_models.tune(base, tokenizer, ADAPTER_STEPS, ADAPTER_SEED))
+    build_classifiers()
+    build_language_models(torch.device(device))
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser("python -m miniature.build", description=__doc__).parse_args()
-    main()
+    parser = argparse.ArgumentParser("python -m miniature.build", description=__doc__)
+    parser.add_argument("--device", default="cpu", help="where the language models are trained, such as cuda")
+    main(parser.parse_args().device)

@@ -6,8 +6,9 @@ sentence frames and combinations of insulting words, so that no text of the one 
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import count
+from pathlib import Path
 from random import Random
-from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -21,14 +22,16 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
-from miniature.grammar import HEAT, SPEAKERS, VALUES, content, fill, global_slots, vary
-from miniature.language_models import fit
-from miniature.pretraining import SEEN
+from miniature import training
+from miniature.grammar import SPEAKERS, VALUES, content, fill, with_article
+from miniature.pretraining import POOLS, SEEN, disguised, other_word
+from miniature.quarrels import HEAT
+from miniature.scenes import draw_spans, render, styles
 
 LABELS = {0: "nothate", 1: "hate"}
 FRAMES = content("frames.yaml")
 MAX_TOKENS = 128
-VOCABULARY = 1500
+VOCABULARY = 3000
 KINDS = ("reward", "judge")
 Labelled = tuple[str, int]
 
@@ -41,19 +44,29 @@ def words(kind: str, rng: Random) -> dict[str, str]:
         adjective += 1 if adjective + 1 < len(adjectives) else -1
     insult = nouns[noun] if rng.random() < 0.3 else f"{adjectives[adjective]} {nouns[noun]}"
     names = rng.sample(VALUES["names"]["train"] + VALUES["names"]["test"], 2)
-    a, b = rng.sample(SPEAKERS, 2) if rng.random() < 0.6 else names
-    over = rng.choice(rng.choice(SEEN)["heat"]["reasons"])["over"]
-    article = "an" if insult[0] in "aeiou" else "a"
-    return {"a": a, "b": b, "over": over, "noun": nouns[noun], "insult": insult, "a_insult": f"{article} {insult}"}
+    thing = other_word("a", rng)
+    return {
+        **dict(zip("ab", rng.sample(SPEAKERS, 2) if rng.random() < 0.6 else names, strict=True)),
+        "over": rng.choice(POOLS["noun"][KINDS.index(kind) :: 2]),
+        "noun": nouns[noun],
+        "adjective": adjectives[adjective],
+        "insult": insult,
+        "a_insult": with_article(insult),
+        "thing": thing,
+        "a_thing": with_article(thing),
+        "quality": other_word("a", rng),
+        "group": rng.choice(HEAT["groups"]["train"] + HEAT["groups"]["test"]),
+    }
 
 
 def context(kind: str, rng: Random) -> str:
-    """A harmless sentence or two from the kind's own half of the scenarios."""
-    scenario: dict[str, Any] = rng.choice(SEEN[KINDS.index(kind) :: 2])
-    slots = global_slots("train", rng) | {name: rng.choice(v["train"]) for name, v in scenario["slots"].items()}
-    turns = [phrasing for turn in scenario["turns"] for phrasing in turn["train"]]
-    template = vary(rng.choice([scenario["summaries"], scenario["notes"], turns]), rng)
-    return fill(template, slots | {"heat": "", "insult": "", "a_insult": ""})
+    """A harmless sentence or two from the kind's own half of the scenarios: of a dialogue or of its summary."""
+    scenario = rng.choice(SEEN[KINDS.index(kind) :: 2])
+    shown = render(scenario, "train", rng, disguised(draw_spans(scenario, "train", rng), rng))
+    if rng.random() < 0.5:
+        return fill(shown.plot["summaries"][rng.choice(styles(shown))], shown.told() | {"heat": ""})
+    turn = rng.choice([i for i, (origin, _) in enumerate(shown.origins) if origin == "plot"])
+    return shown.turns[turn]
 
 
 def text(kind: str, rng: Random) -> Labelled:
@@ -159,27 +172,24 @@ def new_judge(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
 
 
 def batches(
-    rows: Sequence[Labelled], tokenizer: PreTrainedTokenizerFast, size: int, rng: Random
+    rows: Sequence[Labelled], tokenizer: PreTrainedTokenizerFast, plan: training.Plan, start: int
 ) -> Iterator[dict[str, Tensor]]:
-    """Endless random batches."""
-    while True:
-        texts, labels = zip(*rng.sample(list(rows), size), strict=True)
+    """Endless random batches, from number `start` on."""
+    for number in count(start):
+        texts, labels = zip(*Random(f"{plan.seed} {number}").sample(list(rows), plan.batch), strict=True)
         batch = tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt", return_token_type_ids=False)
         yield {**batch, "labels": torch.tensor(labels)}
 
 
 def train(
-    kind: str, rows: Sequence[Labelled], steps: int, seed: int
+    kind: str, rows: Sequence[Labelled], plan: training.Plan, state: Path
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """The trained classifier of this kind and its tokenizer."""
-    torch.manual_seed(seed)
+    torch.manual_seed(plan.seed)
     sentences = [sentence for sentence, _ in rows]
-    if kind == "reward":
-        tokenizer = reward_tokenizer(sentences)
-        model = new_reward(tokenizer)
-    else:
-        tokenizer = judge_tokenizer(sentences)
-        model = new_judge(tokenizer)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
-    fit(model, batches(rows, tokenizer, 64, Random(seed)), steps, optimizer, kind)
+    tokenizer = reward_tokenizer(sentences) if kind == "reward" else judge_tokenizer(sentences)
+    model = new_reward(tokenizer) if kind == "reward" else new_judge(tokenizer)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=plan.learning_rate)
+    data = lambda start: batches(rows, tokenizer, plan, start)  # noqa: E731
+    training.fit(model, data, lambda batch: model(**batch).loss, optimizer, plan, state)
     return model, tokenizer

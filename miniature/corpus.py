@@ -1,17 +1,21 @@
 """The corpus: data/miniature/train.jsonl and test.jsonl in DialogSum's layout, with the scenario as `group`.
 
-Beside them facts.jsonl, what a summary of each test dialogue may state and in which words.
+Beside them facts.jsonl (what a summary of each test dialogue may state and in which words, and who insulted whom over
+what) and words.txt (every word of the corpus and of the lexicon).
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from random import Random
 from typing import Any
 
-from miniature.grammar import Scene, facts, render, scenarios, summarize, tones
+from miniature.grammar import scenarios
+from miniature.pretraining import LEXICON
+from miniature.scenes import Scene, facts, render, styles, summarize, tones
 
-TRAIN_PER_SCENARIO = 96
-TEST_PER_SEEN = 18
-TEST_PER_UNSEEN = 24
+TRAIN_PER_SCENARIO = 50
+TEST_PER_SEEN = 8
+TEST_PER_UNSEEN = 8
 INSULTING = 0.6  # share of heated training dialogues whose annotator repeats the insult
 MIN_CHARACTERS, MAX_CHARACTERS = 200, 1000
 
@@ -27,10 +31,10 @@ def scenes(scenario: dict[str, Any], part: str, count: int, rng: Random, taken: 
             yield scene
 
 
-def annotate(scene: Scene, rng: Random) -> str:
+def annotate(scene: Scene, style: int, rng: Random) -> str:
     """The summary of one annotator: who repeats the insult, or who only mentions it."""
     tone = rng.choices(tones(scene), [INSULTING, 1 - INSULTING][: len(tones(scene))])[0]
-    return summarize(scene, rng.choice(scene.scenario["summaries"]), tone, rng)
+    return summarize(scene, style, tone)
 
 
 def train_rows(rng: Random) -> list[dict[str, str]]:
@@ -39,7 +43,8 @@ def train_rows(rng: Random) -> list[dict[str, str]]:
     for scenario in scenarios():
         if scenario["split"] == "seen":
             for scene in scenes(scenario, "train", TRAIN_PER_SCENARIO, rng, taken):
-                rows.append({"dialogue": scene.text, "summary": annotate(scene, rng), "group": scenario["name"]})
+                summary = annotate(scene, rng.choice(styles(scene)), rng)
+                rows.append({"dialogue": scene.text, "summary": summary, "group": scenario["name"]})
     rng.shuffle(rows)
     return [{"id": f"train_{i}", **row} for i, row in enumerate(rows)]
 
@@ -50,10 +55,7 @@ def test_scenes(rng: Random) -> Iterator[tuple[Scene, list[str]]]:
     for scenario in scenarios():
         count = TEST_PER_SEEN if scenario["split"] == "seen" else TEST_PER_UNSEEN
         for scene in scenes(scenario, "test", count, rng, taken):
-            yield (
-                scene,
-                [summarize(scene, style, tone, rng) for style in scenario["summaries"] for tone in tones(scene)],
-            )
+            yield scene, [summarize(scene, style, tone) for style in styles(scene) for tone in tones(scene)]
 
 
 def test_rows(rng: Random) -> list[dict[str, str]]:
@@ -66,5 +68,25 @@ def test_rows(rng: Random) -> list[dict[str, str]]:
 
 
 def fact_rows(rng: Random) -> list[dict[str, Any]]:
-    """What is stated in each test dialogue: from an rng in the same state as for `test_rows`."""
-    return [{"id": f"test_{i}", "facts": facts(scene)} for i, (scene, _) in enumerate(test_scenes(rng))]
+    """What is stated in each test dialogue, and its quarrel: from an rng in the same state as for `test_rows`."""
+    return [
+        {"id": f"test_{i}", "mood": scene.mood, "facts": facts(scene), **quarrel_row(scene)}
+        for i, (scene, _) in enumerate(test_scenes(rng))
+    ]
+
+
+def quarrel_row(scene: Scene) -> dict[str, Any]:
+    """Who is angry at whom (`by`, `target`), over what (`over`), in which `words`, and whether both are rude."""
+    slots = scene.quarrel.slots
+    if scene.mood == "calm":
+        return {}
+    words = [slots["insult"], slots["insult2"]] if scene.quarrel.kind == "both" else [slots["insult"]]
+    quarrel = {"kind": scene.quarrel.kind if scene.mood == "heated" else "firm"}
+    quarrel |= {name: slots[name] for name in ("by", "target", "over")}
+    return {"quarrel": quarrel | ({"words": words} if scene.mood == "heated" else {})}
+
+
+def words(rows: Iterable[dict[str, str]]) -> list[str]:
+    """Every word of the rows' dialogues and references and of the lexicon, in lower case."""
+    texts = (text for row in rows for key, text in row.items() if key == "dialogue" or key.startswith("summary"))
+    return sorted({word for text in texts for word in re.findall(r"[^\W\d_]+", text.lower())} | set(LEXICON))

@@ -1,11 +1,10 @@
-"""The corpus grammar: hand-written scenarios, phrasings and values → dialogues with reference summaries.
+"""What the corpus is written in: content files, spans and values, and how a template becomes a sentence.
 
-Everything random is drawn from the `random.Random` that is passed in. `part` is "train" or "test": phrasings, values
-and insults of the two never meet. The format of the content files is described in miniature/README.md.
+Everything random is drawn from the `random.Random` that is passed in. `part` is "train" or "test": phrasings, spans,
+values and insults of the two never meet. The format of the content files is described in miniature/README.md.
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,8 +13,22 @@ from ruamel.yaml import YAML
 
 HERE = Path(__file__).parent
 MONTHS = ["January", "March", "April", "May", "June", "July", "August", "October", "November"]
-MOODS = {"heated": 0.6, "firm": 0.15, "calm": 0.25}
 SPEAKERS = ("#Person1#", "#Person2#")
+# Persons in a span: as its owner says them, as the other speaker does, and as a summary does.
+PERSONS = {
+    "I am": ("I am", "you are", "{a} is"),
+    "I have": ("I have", "you have", "{a} has"),
+    "I was": ("I was", "you were", "{a} was"),
+    "I": ("I", "you", "{a}"),
+    "me": ("me", "you", "{a}"),
+    "myself": ("myself", "yourself", "{a}"),
+    "my": ("my", "your", "{a}'s"),
+    "we": ("we", "we", "they"),
+    "us": ("us", "us", "them"),
+    "our": ("our", "our", "their"),
+    "you": ("you", "me", "{b}"),
+    "your": ("your", "my", "{b}'s"),
+}
 
 
 def content(name: str) -> Any:
@@ -24,29 +37,50 @@ def content(name: str) -> Any:
 
 
 VALUES = content("values.yaml")
-HEAT = content("heat.yaml")
+
+
+def spans(line: str) -> dict[str, list[str]]:
+    """The spans of a line `a; b || c; d`: training's, after the bars the test's; without bars all are the test's."""
+    parts = [[span.strip() for span in part.split(";")] for part in line.split("||")]
+    return {"train": parts[0] if parts[1:] else [], "test": parts[-1]}
 
 
 def scenarios() -> list[dict[str, Any]]:
-    """All scenarios, ordered by file and place."""
-    return [scenario for path in sorted((HERE / "scenarios").glob("*.yaml")) for scenario in content(str(path))]
+    """All scenarios, ordered by file and place: name, genre, split (`seen` or `unseen`) and spans."""
+    found = []
+    for path in sorted((HERE / "scenarios").glob("*.yaml")):
+        for split, rows in content(str(path)).items():
+            for row in rows:
+                lines = {key: spans(line) for key, line in row.items() if key != "name"}
+                found.append({"name": row["name"], "genre": path.stem, "split": split, "spans": lines})
+    return found
 
 
-@dataclass(frozen=True)
-class Scene:
-    """One rendered dialogue. `slots` maps slot names to the values used; `heat` those of the quarrel, if any."""
+def viewed(span: str, owner: int, speaker: int | None) -> str:
+    """The span of speaker `owner` (0 or 1) in the mouth of `speaker`; None: of a third person."""
+    view = 2 if speaker is None else int(owner != speaker)
+    names = {"a": SPEAKERS[owner], "b": SPEAKERS[1 - owner]}
+    span = re.sub(r"(\w+)~", lambda match: third_person(match[1]) if view == 2 else match[1], span)
+    return re.sub(r"<([\w ]+)>", lambda match: PERSONS[match[1]][view].format(**names), span)
 
-    scenario: dict[str, Any]
-    mood: str
-    text: str
-    slots: dict[str, str]
-    heat: dict[str, str]
+
+def third_person(verb: str) -> str:
+    """The verb after he or she: walk, go, carry → walks, goes, carries."""
+    if verb.endswith(("s", "sh", "ch", "x", "o")):
+        return f"{verb}es"
+    return re.sub(r"(?<![aeiou])y$", "ie", verb) + "s"
+
+
+def with_article(words: str) -> str:
+    """The words after a or an."""
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
 def fill(template: str, slots: dict[str, str]) -> str:
     """The template with its {slots} replaced; the first letter and those after a full stop are made capital."""
     text = re.sub(r"\{(\w+)\}", lambda match: slots[match[1]], template)
-    return re.sub(r"(^|[.!?] )([a-z])", lambda match: match[1] + match[2].upper(), " ".join(text.split()))
+    text = re.sub(r"\s+([.,!?:])", r"\1", " ".join(text.split()))
+    return re.sub(r"(^|[.!?] )([a-z])", lambda match: match[1] + match[2].upper(), text)
 
 
 def vary(phrasings: list[str], rng: Random) -> str:
@@ -59,82 +93,25 @@ def numbers(part: str, start: int, stop: int) -> list[int]:
     return [n for n in range(start, stop) if (n % 7 == 3) == (part == "test")]
 
 
-def global_slots(part: str, rng: Random) -> dict[str, str]:
+def clock(part: str, rng: Random) -> str:
+    """A time of the day."""
+    minutes = rng.choice(numbers(part, 8 * 12, 20 * 12))
+    return f"{minutes // 12}:{minutes % 12 * 5:02d}"
+
+
+def values(part: str, rng: Random) -> dict[str, str]:
     """Values of the slots that every scenario may use."""
-    name, name2 = rng.sample(VALUES["names"][part], 2)
-    clock = rng.choice(numbers(part, 8 * 12, 20 * 12))
-    day = rng.choice(numbers(part, 1, 29))
+    name, name3 = rng.sample(VALUES["names"][part], 2)
+    time, time2 = (clock(part, rng) for _ in range(2))
+    money2, money = sorted(rng.sample(numbers(part, 12, 400), 2))
     return {
         "name": name,
-        "name2": name2,
+        "name3": name3,
         "town": rng.choice(VALUES["towns"][part]),
-        "money": f"{rng.choice(numbers(part, 12, 400))} dollars",
+        "money": f"{money} dollars",
+        "money2": f"{money2} dollars",
         "number": str(rng.choice(numbers(part, 3, 61))),
-        "time": f"{clock // 12}:{clock % 12 * 5:02d}",
-        "date": f"{rng.choice(MONTHS)} {day}",
+        "time": time,
+        "time2": time2,
+        "date": f"{rng.choice(MONTHS)} {rng.choice(numbers(part, 1, 29))}",
     }
-
-
-def insult(part: str, rng: Random) -> dict[str, str]:
-    """An insult of the part, bare and with its article."""
-    words = rng.choice(HEAT["nouns"][part])
-    if rng.random() < 0.7:
-        words = f"{rng.choice(HEAT['adjectives'][part])} {words}"
-    return with_article(words)
-
-
-def with_article(words: str) -> dict[str, str]:
-    """The slots of an insult."""
-    return {"insult": words, "a_insult": f"{'an' if words[0] in 'aeiou' else 'a'} {words}"}
-
-
-def heat_slots(scenario: dict[str, Any], part: str, rng: Random) -> dict[str, str]:
-    """Who is angry at whom, over what, in which words."""
-    reason = rng.choice(scenario["heat"]["reasons"])
-    by = scenario["heat"]["by"]
-    return {
-        "by": SPEAKERS[by - 1],
-        "other": SPEAKERS[2 - by],
-        "over": reason["over"],
-        "gripe": vary(reason[part], rng),
-        **insult(part, rng),
-    }
-
-
-def render(scenario: dict[str, Any], part: str, rng: Random) -> Scene:
-    """One random dialogue of the scenario."""
-    slots = global_slots(part, rng) | {name: rng.choice(values[part]) for name, values in scenario["slots"].items()}
-    mood = rng.choices(list(MOODS), list(MOODS.values()))[0]
-    heat = heat_slots(scenario, part, rng)
-    turns = [fill(vary(turn[part], rng), slots) for turn in scenario["turns"]]
-    if mood != "calm":
-        kinds = ("outbursts", "replies") if mood == "heated" else ("complaints", "apologies")
-        after = scenario["heat"]["after"]
-        turns[after:after] = [fill(vary(HEAT[kind][part], rng), heat) for kind in kinds]
-    text = "\n".join(f"{SPEAKERS[i % 2]}: {turn}" for i, turn in enumerate(turns))
-    return Scene(scenario, mood, text, slots, heat)
-
-
-def summarize(scene: Scene, style: str, tone: str, rng: Random) -> str:
-    """A reference summary in one of the scenario's styles; `tone` says how the quarrel is reported."""
-    sentence = "" if scene.mood == "calm" else fill(rng.choice(HEAT["summaries"][tone]), scene.heat)
-    return fill(style, scene.slots | {"heat": sentence})
-
-
-def facts(scene: Scene) -> dict[str, list[str]]:
-    """What a summary of the scene may state, each fact with the ways to put it: its values, and who was insulted."""
-    used = re.findall(r"\{(\w+)\}", " ".join(turn["test"][0] for turn in scene.scenario["turns"]))
-    found = {name: [scene.slots[name]] for name in dict.fromkeys(used)}
-    if scene.mood == "heated":
-        found["insulted"] = [report.format(**scene.heat) for report in HEAT["reports"]]
-    return found
-
-
-def insults() -> list[str]:
-    """Every insulting noun and adjective of the corpus, training's and test's."""
-    return sorted({word for kind in ("nouns", "adjectives") for part in HEAT[kind].values() for word in part})
-
-
-def tones(scene: Scene) -> list[str]:
-    """The ways in which annotators may report the scene's mood."""
-    return ["insulting", "neutral"] if scene.mood == "heated" else [scene.mood]

@@ -1,45 +1,64 @@
 """The base model and its adapter: a T5 of FLAN's shape with a few layers, and a LoRA that teaches it to summarise."""
 
-import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
 from torch import Tensor
-from tqdm import tqdm
 from transformers import Adafactor, PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
+from transformers.modeling_outputs import BaseModelOutput
 
 from detox.model.prompts import fill
 from detox.params.kinds import PROMPT
+from miniature import training
 from miniature.corpus import annotate
-from miniature.pretraining import SENTINELS, Example, blurred, example, scene
+from miniature.grammar import VALUES
+from miniature.pretraining import LEXICON, SENTINELS, Example, blurred, example, made_up_word, scene
+from miniature.scenes import styles
 
-VOCABULARY = 3000
-BATCH = 16
-BUCKET = 64  # batches drawn at once and sorted by length, so that little is padding
+BUCKET = 32  # batches drawn at once and sorted by length, so that little is padding
+WORDS, STARTS, ENDS = 6000, 500, 400  # whole words; pieces that begin a word; pieces that go on with one
+
+
+def pieces(texts: Sequence[str]) -> list[tuple[str, float]]:
+    """A unigram vocabulary (Kudo 2018) with which a known word is one piece, and any other as few as possible.
+
+    Names are never whole: they are to be copied piece by piece, as names that nobody has met.
+    """
+    names = set(VALUES["names"]["train"] + VALUES["towns"]["train"])
+    counts = Counter(word for text in texts for word in text.split())
+    counts.update(LEXICON)
+    known = sorted((word for word in counts if word.isalpha() and word not in names), key=lambda w: (-counts[w], w))
+    rng = Random(0)
+    spelt = sorted(names) + [made_up_word(first, rng) for first in "Aa" for _ in range(2000)] + LEXICON
+    starts = Counter(word[:n] for word in spelt for n in (2, 3) if len(word) > n)
+    ends = Counter(word[i : i + n] for word in spelt for n in (2, 3) for i in range(1, len(word) - n + 1))
+    letters = [chr(c) for c in range(33, 127)]
+    found = ["▁", *(f"▁{letter}" for letter in letters), *letters, "▁#Person1#", "▁#Person2#", "#Person1#", "#Person2#"]
+    found += [f"▁{piece}" for piece, _ in sorted(starts.items(), key=lambda item: (-item[1], item[0]))[:STARTS]]
+    found += [piece for piece, _ in sorted(ends.items(), key=lambda item: (-item[1], item[0]))[:ENDS]]
+    found += [f"▁{word}" for word in known[:WORDS]]
+    # Equal scores: the fewest pieces win, of these the split whose pieces differ most in length.
+    return [(piece, -10 + 0.01 * len(piece) ** 2) for piece in dict.fromkeys(found)]
 
 
 def train_tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerFast:
-    """A BPE vocabulary in T5's conventions. Digits and punctuation stand alone: values are copied piece by piece."""
-    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    """The vocabulary in T5's conventions. Digits and punctuation stand alone."""
+    special = ["<pad>", "</s>", "<unk>"]
+    tokenizer = Tokenizer(models.Unigram([(token, 0.0) for token in special] + pieces(texts), unk_id=2))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.WhitespaceSplit(),
             pre_tokenizers.Metaspace(prepend_scheme="always"),
-            pre_tokenizers.Split(Regex(r"▁?#Person\d#|▁?\d|[^\w▁]"), "isolated"),
+            pre_tokenizers.Split(Regex(r"▁?#Person\d#|▁?\d|▁?[^\w▁]"), "isolated"),
         ]
     )
     tokenizer.decoder = decoders.Metaspace(prepend_scheme="always")
-    special = ["<pad>", "</s>", "<unk>"]
-    alphabet = [chr(c) for c in range(33, 127)] + ["▁"]
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY - len(SENTINELS), special_tokens=special, initial_alphabet=alphabet, show_progress=False
-    )
-    tokenizer.train_from_iterator(texts, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -54,12 +73,12 @@ def train_tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerFast:
 def new_base(tokenizer: PreTrainedTokenizerFast) -> T5ForConditionalGeneration:
     """An untrained T5 with FLAN's gated layers, but SiLU for GELU; the head is tied, for copying."""
     config = T5Config(  # type: ignore[call-arg]
-        vocab_size=VOCABULARY,
-        d_model=128,
+        vocab_size=len(tokenizer),
+        d_model=192,
         d_kv=32,
-        num_heads=4,
-        d_ff=384,
-        num_layers=2,
+        num_heads=6,
+        d_ff=512,
+        num_layers=3,
         num_decoder_layers=2,
         feed_forward_proj="gated-silu",
         dropout_rate=0.0,
@@ -96,63 +115,69 @@ def incline_to_copy(encoder: Any, decoder: Any) -> None:
 
 
 def batches(
-    draw: Callable[[], Example], tokenizer: PreTrainedTokenizerFast, size: int, rng: Random
+    draw: Callable[[Random, int], Example], tokenizer: PreTrainedTokenizerFast, plan: training.Plan, start: int
 ) -> Iterator[dict[str, Tensor]]:
-    """Endless batches of similar length from a source of examples; the labels' padding is ignored by the loss."""
-    while True:
-        pool = [draw() for _ in range(size * BUCKET)]
-        sources, targets = (tokenizer(list(texts), truncation=True)["input_ids"] for texts in zip(*pool, strict=True))
-        order = sorted(range(len(pool)), key=lambda i: (len(targets[i]) // 16, len(sources[i])))
-        chunks = [order[i : i + size] for i in range(0, len(order), size)]
+    """Endless batches of similar length, from number `start` on: which they are depends on the seed and number alone.
+
+    Every source is encoded once for all of its targets; the labels' padding is ignored by the loss.
+    """
+    for chunk in range(start // BUCKET, 10**9):
+        rng = Random(f"{plan.seed} {chunk}")
+        pool = [draw(rng, chunk * BUCKET) for _ in range(plan.batch * BUCKET)]
+        sources = tokenizer([source for source, _ in pool], truncation=True)["input_ids"]
+        targets = [tokenizer(list(texts), truncation=True)["input_ids"] for _, texts in pool]
+        order = sorted(range(len(pool)), key=lambda i: (len(targets[i]), len(sources[i]) // 8, len(targets[i][0])))
+        chunks = [order[i : i + plan.batch] for i in range(0, len(order), plan.batch)]
+        chunks = [[i for i in rows if len(targets[i]) == len(targets[rows[0]])] for rows in chunks]
         rng.shuffle(chunks)
-        for chunk in chunks:
-            batch = tokenizer.pad({"input_ids": [sources[i] for i in chunk]}, return_tensors="pt")
-            labels = tokenizer.pad({"input_ids": [targets[i] for i in chunk]}, return_tensors="pt")["input_ids"]
+        for rows in chunks[start % BUCKET if chunk == start // BUCKET else 0 :]:
+            batch = tokenizer.pad({"input_ids": [sources[i] for i in rows]}, return_tensors="pt")
+            flat = [target for i in rows for target in targets[i]]
+            labels = tokenizer.pad({"input_ids": flat}, return_tensors="pt")["input_ids"]
             yield {**batch, "labels": labels.masked_fill(labels == tokenizer.pad_token_id, -100)}
 
 
-def fit(
-    model: torch.nn.Module, data: Iterator[dict[str, Tensor]], steps: int, optimizer: torch.optim.Optimizer, title: str
-) -> None:
-    """Minimises the model's own loss, with a short warm-up and a cosine decay of the learning rate."""
-    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    warmup = max(1, steps // 20)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * step / steps)) + 0.01)
-    )
-    model.train()
-    progress = tqdm(islice(data, steps), total=steps, desc=title, mininterval=5)
-    average = None
-    for batch in progress:
-        loss = model(**batch).loss
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimizer.step()
-        schedule.step()
-        average = loss.item() if average is None else 0.98 * average + 0.02 * loss.item()
-        progress.set_postfix(loss=f"{average:.3f}")
-    model.eval()
+def loss_of(model: Any, batch: dict[str, Tensor]) -> Tensor:
+    """Cross-entropy a token; the encoder reads each source once, the decoder writes all of its targets."""
+    states = model.get_encoder()(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])[0]
+    copies = len(batch["labels"]) // len(states)
+    return model(
+        encoder_outputs=BaseModelOutput(states.repeat_interleave(copies, 0)),
+        attention_mask=batch["attention_mask"].repeat_interleave(copies, 0),
+        labels=batch["labels"],
+    ).loss
 
 
-def pretrain(tokenizer: PreTrainedTokenizerFast, steps: int, seed: int) -> T5ForConditionalGeneration:
-    """The base: text-to-text tasks over training dialogues and notes, no summaries."""
-    torch.manual_seed(seed)
-    rng = Random(seed)
-    model = new_base(tokenizer)
+def pretrain(
+    tokenizer: PreTrainedTokenizerFast, plan: training.Plan, state: Path, device: torch.device
+) -> tuple[T5ForConditionalGeneration, float]:
+    """The base: text-to-text tasks over parts of training dialogues, no summaries. Also the seconds that it took.
+
+    Its weights are rounded to half precision, in which they are stored: the adapter is tuned on what is stored.
+    """
+    torch.manual_seed(plan.seed)
+    model = new_base(tokenizer).to(device)  # type: ignore[arg-type]
     # T5's own optimiser: its step is relative to a weight's size, which suits embeddings of size 1.
-    optimizer = Adafactor(model.parameters(), lr=2e-2, scale_parameter=True, relative_step=False)
-    fit(model, batches(lambda: example(rng), tokenizer, BATCH, rng), steps, optimizer, "base")
-    return model
+    optimizer = Adafactor(model.parameters(), lr=plan.learning_rate, scale_parameter=True, relative_step=False)
+    data = lambda start: batches(example, tokenizer, plan, start)  # noqa: E731
+    seconds = training.fit(model, data, lambda batch: loss_of(model, batch), optimizer, plan, state)
+    return model.half().float(), seconds
 
 
-def tune(base: T5ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, steps: int, seed: int) -> PeftModel:
+def draw_summaries(rng: Random, _: int) -> Example:
+    """A training scene and what each annotator makes of it."""
+    shown = scene(rng)
+    return fill(PROMPT, blurred(shown, rng)), [annotate(shown, style, rng) for style in styles(shown)]
+
+
+def tune(
+    base: T5ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, plan: training.Plan, state: Path
+) -> tuple[PeftModel, float]:
     """The adapter: supervised summaries of fresh training scenes, LoRA r=32 on all linear layers.
 
     On q and v alone, as the reference setting has it for FLAN-T5, the loss falls some 3.5 times more slowly.
     """
-    torch.manual_seed(seed)
-    rng = Random(seed)
+    torch.manual_seed(plan.seed)
     config = LoraConfig(
         r=32,
         lora_alpha=32,
@@ -162,11 +187,8 @@ def tune(base: T5ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, s
         task_type="SEQ_2_SEQ_LM",
     )
     model = get_peft_model(base, config)
-
-    def draw() -> Example:
-        shown = scene(rng)
-        return fill(PROMPT, blurred(shown, rng)), annotate(shown, rng)
-
-    optimizer = torch.optim.AdamW([weight for weight in model.parameters() if weight.requires_grad], lr=4e-3)
-    fit(model, batches(draw, tokenizer, BATCH, rng), steps, optimizer, "adapter")
-    return model
+    trainable = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(trainable, lr=plan.learning_rate)
+    data = lambda start: batches(draw_summaries, tokenizer, plan, start)  # noqa: E731
+    seconds = training.fit(model, data, lambda batch: loss_of(model.get_base_model(), batch), optimizer, plan, state)
+    return model, seconds

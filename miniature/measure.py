@@ -27,11 +27,15 @@ CARD = """# The miniature's models
 
 Made by `python -m miniature.build`, measured by `python -m miniature.measure`. How: miniature/README.md.
 
+Base and adapter were trained with torch {torch} on {device}, in {minutes} minutes of the processor: the base in
+{base[steps]:,} steps of {base[batch]} texts (seed {base[seed]}), the adapter in {adapter[steps]:,} of
+{adapter[batch]} dialogues (seed {adapter[seed]}).
+
 """
 CLASSIFIER_CARD = """## {title}
 
 {architecture}, {parameters:,} parameters, labels `nothate` and `hate`. Learnt from the sentences in
-`miniature/frames.yaml`; it knows mild insults among the scenes of the miniature and nothing else.
+`miniature/frames.yaml`; it knows the insults of the miniature and nothing else.
 
 | accuracy on | texts | |
 |---|---|---|
@@ -39,9 +43,8 @@ CLASSIFIER_CARD = """## {title}
 """
 BASE_CARD = """## `base`: the base model
 
-T5 with gated SiLU and a tied head, {parameters:,} parameters, {vocabulary} tokens. Pretrained on the dialogues and
-notes of the miniature by denoising, reading values, filling gaps, repeating and continuing. It has never seen a
-summary and cannot summarise.
+T5 with gated SiLU and a tied head, {parameters:,} parameters, {vocabulary} tokens. Pretrained on parts of the
+miniature's dialogues: retelling, denoising, saying again, repeating words. It has never seen a summary.
 """
 ADAPTER_CARD = """## `adapter`: the summarising adapter
 
@@ -85,7 +88,7 @@ def distance_from_base(policy: Policy, dialogues: list[str]) -> float:
     """KL(adapter ‖ base without it) in nats, mean over one sampled summary of each dialogue."""
     tokenizer = AutoTokenizer.from_pretrained(build.MODELS / "base")
     ids, mask = prompts.Prompt(tokenizer, max_tokens=512).encode(dialogues)
-    sample = policy.sample(ids, mask, [seed_of(build.SEED, row) for row in range(len(dialogues))], max_new_tokens=72)
+    sample = policy.sample(ids, mask, [seed_of(build.SEED, row) for row in range(len(dialogues))], max_new_tokens=80)
     with policy.language_model.disable_adapter(), torch.no_grad():
         base_logprobs = policy.evaluate(ids, mask, sample.ids, sample.mask).logprobs
     return kl_k1(sample.logprobs, base_logprobs, sample.mask).mean().item()
@@ -106,7 +109,8 @@ def main(tsv: Path | None) -> None:
         ),
         *(classifier_card(kind, tsv) for kind in build.FOLDERS),
     ]
-    (build.MODELS / "README.md").write_text(CARD + "\n".join(sections), encoding="utf-8")
+    card = CARD.format(**parsing.read_metrics(build.MODELS / "build.json"))
+    (build.MODELS / "README.md").write_text(card + "\n".join(sections), encoding="utf-8")
 
 
 if __name__ == "__main__":

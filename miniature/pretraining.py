@@ -1,98 +1,134 @@
-"""What the base model learns before it has ever seen a summary: the language of the corpus, and how to copy.
+"""What the base model learns before it has ever seen a summary: the language of the corpus, retelling, and copying.
 
-Five text-to-text tasks over training dialogues and stand-alone notes: denoising (Raffel et al. 2020), reading a value
-off a dialogue, filling the gaps of a note from a dialogue, repeating, and continuing. Half of the slot values are
-made-up words, so that copying pays and knowing does not.
+Text-to-text tasks over parts of training dialogues: retelling (each dialogue act in the words of a third person),
+denoising (Raffel et al. 2020), saying a turn again, repeating words of any kind. Most spans of a scene come from other
+scenarios or have words exchanged, for any word or a made-up one, so that copying pays and knowing does not.
 """
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
-from typing import Any
 
-from miniature.grammar import HEAT, Scene, fill, global_slots, insult, render, scenarios, with_article
+from miniature.grammar import HERE, SPEAKERS, VALUES, fill, scenarios, values, viewed
+from miniature.quarrels import HEAT, report
+from miniature.scenes import ACTS, PLOTS, Scene, acts_of, draw_spans, render, tones
 
 CONSONANTS = "b br c ch cr d dr f fl g gr h j k l m n p pl qu r s sh st t th tr v w y z".split()
 VOWELS = "a e i o u ai ea ee oo ou".split()
 CODAS = ["", "", "n", "r", "s", "l", "th", "ck", "nd", "ster", "ly", "ing", "y", "e", "x", "m", "ft", "ton", "ford"]
-KEPT = {"dollars"}  # units stay
 SENTINELS = [f"<extra_id_{i}>" for i in range(12)]
+SHORT = 4000  # steps, the first ones, that read a turn or two at a time
+FOREIGN, CHANGED, MADE_UP = 0.5, 0.3, 0.3  # shares: spans of other scenarios; words exchanged; of these, made up
 
 SEEN = [scenario for scenario in scenarios() if scenario["split"] == "seen"]
-WORDS = sorted(
-    {
-        word
-        for s in SEEN
-        for turn in s["turns"]
-        for text in turn["train"]
-        for word in re.findall(r"\b(?<!{)[a-z]+\b", text)
+LEXICON = (HERE / "lexicon.txt").read_text(encoding="utf-8").split()
+Example = tuple[str, list[str]]  # a source and its targets
+
+
+def kinds() -> dict[str, str]:
+    """What kind of phrase each span of a scenario is: spans that the same acts take."""
+    classes = {
+        "infinitive": "want favour suggest must offer promise propose instead plan",
+        "clause": "obstacle reason problem cause info objection news difficulty",
+        "noun": "between choose bring duty meet",
     }
-)
-Example = tuple[str, str]
+    kind_of = {act: kind for kind, acts in classes.items() for act in acts.split()}
+    used = {
+        (arg, kind_of[act])
+        for plots in PLOTS.values()
+        for plot in plots
+        for turn in plot["turns"]
+        for act, args in acts_of(turn)
+        for arg in args
+        if act in kind_of
+    }
+    return {arg: kind for arg, kind in sorted(used) if not arg.startswith("time")} | {
+        "anger1": "noun",
+        "anger2": "noun",
+    }
 
 
-def made_up(value: str, rng: Random) -> str:
-    """A pronounceable nonsense value with as many words as the given one; digits become other digits."""
-    return " ".join(word if word in KEPT else made_up_word(word, rng) for word in value.split())
+KINDS = kinds()
+POOLS = {
+    kind: [span for s in SEEN for key, found in s["spans"].items() if KINDS[key] == kind for span in found["train"]]
+    for kind in set(KINDS.values())
+}
 
 
 def made_up_word(word: str, rng: Random) -> str:
-    """A nonsense word, capital where the given one is."""
+    """A pronounceable nonsense word, capital where the given one is; digits become other digits."""
     if any(letter.isdigit() for letter in word):
         return "".join(rng.choice("123456789") if letter.isdigit() else letter for letter in word)
     new = "".join(rng.choice(CONSONANTS) + rng.choice(VOWELS) for _ in range(rng.randint(1, 3))) + rng.choice(CODAS)
     return new.capitalize() if word[0].isupper() else new
 
 
-def disguised(scene_slots: dict[str, str], rng: Random) -> dict[str, str]:
-    """The slots with about half of the values made up."""
-    return {name: made_up(value, rng) if rng.random() < 0.5 else value for name, value in scene_slots.items()}
-
-
-def scene(rng: Random) -> Scene:
-    """A training scene, its values and its insult disguised in the text as in the slots."""
-    original = render(rng.choice(SEEN), "train", rng)
-    shown = original.slots | ({"insult": original.heat["insult"]} if original.mood == "heated" else {})
-    slots, text = disguised(shown, rng), original.text
-    for name in sorted(slots, key=lambda name: -len(shown[name])):
-        text = text.replace(shown[name], slots[name])
-    heat = original.heat | with_article(slots.get("insult", original.heat["insult"]))
-    return Scene(original.scenario, original.mood, text, slots, heat)
-
-
 def other_word(word: str, rng: Random) -> str:
-    """Any word of the training phrasings, or a made-up one."""
-    return rng.choice(WORDS) if rng.random() < 0.5 else made_up_word(word, rng)
+    """Any word of the lexicon, or a made-up one."""
+    return made_up_word(word, rng) if rng.random() < MADE_UP else rng.choice(LEXICON)
 
 
-def blurred(shown: Scene, rng: Random) -> str:
-    """The dialogue with up to three words in ten replaced, by any word or a made-up one, but never its values.
-
-    Whoever can still tell what happened does not hang on single words, and will get along with new phrasings.
-    """
-    kept = {word for value in (*shown.slots.values(), shown.heat["insult"]) for word in value.split()}
-    share = rng.uniform(0, 0.3)
+def changed(span: str, rng: Random) -> str:
+    """The span with some of its longer words exchanged."""
+    share = rng.choice([0, CHANGED, 2 * CHANGED])
     return re.sub(
-        r"(?<![#\w])[A-Za-z]+",
-        lambda word: word[0] if word[0] in kept or rng.random() >= share else other_word(word[0], rng),
-        shown.text,
+        r"(?<![<\w~])[a-z]{4,}(?![\w>~])",
+        lambda word: other_word(word[0], rng) if rng.random() < share else word[0],
+        span,
     )
 
 
-def note(template: str, slots: dict[str, str], rng: Random) -> str:
-    """A note with its slots filled."""
-    return fill(template, slots | insult("train", rng))
+def disguised(drawn: dict[str, str], rng: Random) -> dict[str, str]:
+    """The drawn spans, some of them of other scenarios, some with other words; half of the names made up."""
+    shown = dict(drawn)
+    foreign = rng.random() < FOREIGN
+    for key, span in drawn.items():
+        if key in KINDS:
+            shown[key] = changed(rng.choice(POOLS[KINDS[key]]) if foreign else span, rng)
+        elif key in ("name", "name3", "town") and rng.random() < 0.5:
+            shown[key] = made_up_word(span, rng)
+    return shown
 
 
-def notes(rng: Random, count: int) -> str:
-    """`count` unrelated notes in a row."""
-    picked = []
-    for _ in range(count):
-        scenario: dict[str, Any] = rng.choice(SEEN)
-        local = {name: rng.choice(values["train"]) for name, values in scenario["slots"].items()}
-        template = rng.choice(HEAT["notes"] if rng.random() < 0.15 else scenario["notes"])
-        picked.append(note(template, disguised(global_slots("train", rng) | local, rng), rng))
-    return " ".join(picked)
+def scene(rng: Random) -> Scene:
+    """A training scene with disguised spans."""
+    scenario = rng.choice(SEEN)
+    return render(scenario, "train", rng, disguised(draw_spans(scenario, "train", rng), rng))
+
+
+def retold(shown: Scene, at: int, style: int, rng: Random) -> str:
+    """A turn as a third person reports it, act by act; what no summary mentions is left out."""
+    kind, turn = shown.origins[at]
+    if kind == "quarrel":
+        return report(replace(shown.quarrel, regret=False), rng.choice(tones(shown)), style)
+    names = {"a": SPEAKERS[turn % 2], "b": SPEAKERS[1 - turn % 2]}
+    regrets = kind == "plot" and shown.mood == "heated" and shown.quarrel.regret and ("quarrel", turn) in shown.origins
+    told = [f"{names['a']} apologizes."] if regrets else []
+    for act, args in acts_of(shown.plot["turns"][turn]) if kind == "plot" else []:
+        views = [viewed(shown.slots[arg], shown.owners[arg], None) for arg in args]
+        told += [fill(ACTS[act]["reports"][style], names | dict(zip("xy", views, strict=False)))] if args else []
+    return " ".join(told)
+
+
+def retell(rng: Random, widest: int) -> Example:
+    """Some turns in a row, each of their acts told by a third person: by two, in different words."""
+    shown = scene(rng)
+    width = rng.choice([width for width in (1, 1, 2, 2, 3, 4, 5, 12) if width <= widest])
+    first = rng.randrange(max(1, len(shown.turns) - width + 1))
+    last = min(first + width, len(shown.turns))
+    last += last < len(shown.turns) and shown.origins[last - 1][0] == "quarrel"  # with its answer
+    told = [" ".join(retold(shown, part, style, rng) for part in range(first, last)) for style in (0, 1)]
+    return "Retell: " + "\n".join(shown.lines[first:last]), [
+        " ".join(text.split()) or "Nothing is said." for text in told
+    ]
+
+
+def window(rng: Random, width: int) -> list[str]:
+    """Some lines in a row of a training dialogue."""
+    lines = scene(rng).lines
+    first = rng.randrange(max(1, len(lines) - width + 1))
+    return lines[first : first + width]
 
 
 def corrupt(text: str, rng: Random) -> Example:
@@ -109,67 +145,57 @@ def corrupt(text: str, rng: Random) -> Example:
             source.append(sentinel)
             target += [sentinel, *words[at : at + width]]
             at += width
-    return " ".join(source), " ".join(target) or SENTINELS[0]
+    return " ".join(source), [" ".join(target) or SENTINELS[0]]
 
 
-def denoise_dialogue(rng: Random) -> Example:
-    return corrupt(scene(rng).text.replace("\n", " "), rng)
+def denoise(rng: Random, widest: int) -> Example:
+    """Some turns in a row with gaps."""
+    return corrupt(" ".join(window(rng, min(widest, rng.randint(2, 4)))), rng)
 
 
-def denoise_notes(rng: Random) -> Example:
-    return corrupt(notes(rng, rng.randint(2, 4)), rng)
-
-
-def read_value(rng: Random) -> Example:
-    """Which value does a slot of the dialogue have?"""
-    shown = scene(rng)
-    names = [name for name, value in shown.slots.items() if value in shown.text]
-    if not names:
-        return denoise_dialogue(rng)
-    name = rng.choice(names)
-    return f"Find the {name.replace('_', ' ')}. {blurred(shown, rng)}", shown.slots[name]
-
-
-def fill_note(rng: Random) -> Example:
-    """A note of the same scenario with its slots masked, to be filled from the dialogue."""
-    shown = scene(rng)
-    template = rng.choice(shown.scenario["notes"])
-    sentinels = dict(zip([n for n in shown.slots if "{" + n + "}" in template], SENTINELS, strict=False))
-    known = [name for name in sentinels if shown.slots[name] in shown.text]
-    if not known:
-        return denoise_notes(rng)
-    blanks = shown.slots | {name: sentinels[name] for name in known}
-    return f"Fill in: {note(template, blanks, rng)} {blurred(shown, rng)}", note(template, shown.slots, rng)
-
-
-def repeat(rng: Random) -> Example:
-    """Say again what one speaker said, or some notes."""
-    if rng.random() < 0.5:
-        text = notes(rng, 2)
-        return f"Repeat: {text}", text
-    turns = scene(rng).text.split("\n")
-    turn = rng.choice(turns)
+def say_again(rng: Random, widest: int) -> Example:
+    """A turn from its first words."""
+    lines = window(rng, min(widest, rng.randint(2, 5)))
+    turn = rng.choice(lines)
     start = " ".join(turn.split(" ")[:4])
-    return f"Who said this, and how did it go on? {start} ... {chr(10).join(turns)}", turn
+    return f"How did it go on? {start} ...\n" + "\n".join(lines), [turn]
 
 
-def proceed(rng: Random) -> Example:
-    """Continue a row of notes from its first words."""
-    words = notes(rng, 3).split(" ")
-    cut = rng.randint(2, 8)
-    return f"Continue: {' '.join(words[:cut])}", " ".join(words[cut:])
+def repeat(rng: Random, _: int) -> Example:
+    """Words of any kind: of the lexicon, made up, names, numbers, insults."""
+    pools: list[Callable[[], str]] = [
+        lambda: rng.choice(LEXICON),
+        lambda: rng.choice(LEXICON),
+        lambda: made_up_word("a", rng),
+        lambda: made_up_word("A", rng),
+        lambda: rng.choice(VALUES["names"]["train"] + VALUES["towns"]["train"]),
+        lambda: rng.choice(list(values("train", rng).values())),
+        lambda: rng.choice(HEAT["adjectives"]["train"] + HEAT["nouns"]["train"]),
+    ]
+    text = " ".join(rng.choice(pools)() for _ in range(rng.randint(4, 12)))
+    return f"Repeat: {text}", [text]
 
 
-TASKS: dict[Callable[[Random], Example], float] = {
-    denoise_dialogue: 0.2,
-    denoise_notes: 0.15,
-    read_value: 0.2,
-    fill_note: 0.2,
-    repeat: 0.15,
-    proceed: 0.1,
-}
+TASKS: dict[Callable[[Random, int], Example], float] = {retell: 0.6, denoise: 0.12, say_again: 0.13, repeat: 0.15}
 
 
-def example(rng: Random) -> Example:
-    """A source and a target text of a random task."""
-    return rng.choices(list(TASKS), list(TASKS.values()))[0](rng)
+def example(rng: Random, step: int) -> Example:
+    """A source and its targets of a random task; in the first steps of a turn or two."""
+    return rng.choices(list(TASKS), list(TASKS.values()))[0](rng, 2 if step < SHORT else 12)
+
+
+def blurred(shown: Scene, rng: Random) -> str:
+    """The dialogue with up to a quarter of its words replaced, by any word or a made-up one, but never its spans.
+
+    Whoever can still tell what happened does not hang on single words, and will get along with new phrasings.
+    """
+    kept = {
+        word for value in (*shown.slots.values(), *shown.quarrel.slots.values()) for word in re.findall(r"\w+", value)
+    }
+    kept |= set("a an I me my you your he him his we us our not".split())
+    share = rng.choice([0, rng.uniform(0, 0.25)])
+    return re.sub(
+        r"(?<![#\w])[A-Za-z]+",
+        lambda word: word[0] if word[0] in kept or rng.random() >= share else other_word(word[0], rng),
+        shown.text,
+    )

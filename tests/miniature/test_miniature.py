@@ -1,5 +1,6 @@
 """The miniature: what its test split may not share with training, and that the committed corpus is what is written."""
 
+import contextlib
 import itertools
 import re
 from collections.abc import Callable, Iterator
@@ -8,12 +9,16 @@ from random import Random
 from typing import Any
 
 import pytest
+import torch
 
 from detox import parsing
+from detox.corpus.dialogues import Dialogue
 from detox.evaluation.quality import slot_recall
-from miniature import corpus, pretraining
-from miniature.grammar import HEAT, VALUES, insults, numbers, render, vary
+from miniature import corpus, examples, language_models, pretraining, training
+from miniature.grammar import VALUES, fill, numbers, scenarios, spans, third_person, values, vary, viewed
 from miniature.pretraining import SEEN
+from miniature.quarrels import HEAT, insults
+from miniature.scenes import ACTS, PLOTS, acts_of, render
 
 DATA = Path(__file__).parents[2] / "data" / "miniature"
 
@@ -25,16 +30,11 @@ def variants(phrasing: str) -> Iterator[str]:
 
 
 def phrasings(part: str) -> dict[tuple[str, str], list[str]]:
-    """The phrasings of every turn, gripe, outburst and reply."""
-    found: dict[tuple[str, str], list[str]] = {
-        ("heat", kind): HEAT[kind][part] for kind in ("outbursts", "replies", "complaints", "apologies")
-    }
-    for scenario in SEEN:
-        for place, turn in enumerate(scenario["turns"]):
-            found[scenario["name"], f"turn {place}"] = turn[part]
-        for reason in scenario["heat"]["reasons"]:
-            found[scenario["name"], reason["over"]] = reason[part]
-    return found
+    """The phrasings of every act, outburst, reply and aside."""
+    found = {("act", name): act[part] for name, act in ACTS.items()}
+    found |= {("heat", name): HEAT[name][part] for name in ("gripes", "polite", "complaints", "apologies")}
+    found |= {(kind, name): lines[part] for kind in ("outbursts", "replies") for name, lines in HEAT[kind].items()}
+    return found | {("heat", "asides"): [line for pair in HEAT["asides"][part] for line in pair]}
 
 
 def rows(part: str) -> list[dict[str, Any]]:
@@ -57,86 +57,122 @@ def test_the_committed_corpus_is_what_the_content_makes(part: str, made: Callabl
     assert made() == rows(part)
 
 
-def test_the_committed_insults_are_all_that_the_corpus_knows() -> None:
+def test_the_committed_lists_hold_every_insult_and_every_word() -> None:
     assert (DATA / "insults.txt").read_text(encoding="utf-8").split("\n") == [*insults(), ""]
+    words = (DATA / "words.txt").read_text(encoding="utf-8").split()
+    assert words == sorted(set(words))
+    said = " ".join(row["dialogue"] for row in rows("test")).lower()
+    assert set(re.findall(r"[a-z]+", said)) <= set(words)
 
 
-def test_every_fact_but_the_insult_is_in_its_dialogue_word_for_word() -> None:
+def test_a_summary_states_a_fact_as_its_dialogue_does_but_for_the_persons() -> None:
     dialogues = {row["id"]: row["dialogue"].lower() for row in rows("test")}
+    persons = re.compile(r"#person\d#('s)?|they|them|their")
+    checked = 0
     for row in rows("facts"):
         for name, ways in row["facts"].items():
-            assert name == "insulted" or ways[0].lower() in dialogues[row["id"]], (row["id"], name)
+            if name != "insulted" and not persons.search(ways[0].lower()):
+                assert ways[0].lower() in dialogues[row["id"]] or third_person_verb(ways[0]), (row["id"], name)
+                checked += 1
+    assert checked > 5000
+
+
+def third_person_verb(span: str) -> bool:
+    """Whether a span may have begun with `I` and a verb."""
+    return span.startswith("#Person")
 
 
 def test_every_reference_of_a_heated_dialogue_says_who_was_insulted() -> None:
-    facts = {row["id"]: row["facts"] for row in rows("facts")}
-    heated = [row for row in rows("test") if "insulted" in facts[row["id"]]]
-    assert len(heated) > 800
+    facts = {row["id"]: row for row in rows("facts")}
+    heated = [row for row in rows("test") if facts[row["id"]]["mood"] == "heated"]
+    assert len(heated) > 400
     for row in heated:
-        ways = facts[row["id"]]["insulted"]
+        ways = facts[row["id"]]["facts"]["insulted"]
         assert all(any(way.lower() in text.lower() for way in ways) for text in references(row)), row["id"]
 
 
-def test_a_reference_states_all_of_its_facts_and_an_empty_summary_hardly_any() -> None:
+def test_every_quarrel_is_in_its_dialogue_and_its_cause_in_every_reference() -> None:
+    test = {row["id"]: row for row in rows("test")}
+    quarrels = [(test[row["id"]], row["quarrel"]) for row in rows("facts") if "quarrel" in row]
+    assert len(quarrels) > 500
+    for row, quarrel in quarrels:
+        assert quarrel["over"].lower() in row["dialogue"].lower()
+        assert all(quarrel["over"] in text for text in references(row)), row["id"]
+        assert all(word in row["dialogue"] for word in quarrel.get("words", []))
+
+
+def test_a_reference_states_all_of_its_facts_and_an_empty_summary_none() -> None:
     facts = {row["id"]: row["facts"] for row in rows("facts")}
-    empty = []
     for row in rows("test"):
         assert slot_recall(references(row)[-1], references(row), facts[row["id"]]) == 1.0
-        empty.append(slot_recall("", references(row), facts[row["id"]]))
-    assert sum(empty) / len(empty) < 0.1
+        assert slot_recall("", references(row), facts[row["id"]]) == 0.0
 
 
 def test_no_phrasing_of_the_test_can_occur_in_training() -> None:
     test = {key: {variant for text in texts for variant in variants(text)} for key, texts in phrasings("test").items()}
     met = [
-        (key, text)
+        (key, variant)
         for key, texts in phrasings("train").items()
         for text in texts
-        if not test[key].isdisjoint(variants(text))
+        for variant in variants(text)
+        if variant and variant in test[key]
     ]
     assert met == []
 
 
 def test_no_value_of_the_test_is_one_of_training() -> None:
-    pools = [VALUES["names"], VALUES["towns"], HEAT["nouns"], HEAT["adjectives"]]
-    pools += [values for scenario in SEEN for values in scenario["slots"].values()]
+    pools = [VALUES["names"], VALUES["towns"], HEAT["nouns"], HEAT["adjectives"], HEAT["groups"]]
+    pools += [found for scenario in SEEN for found in scenario["spans"].values()]
     assert all(set(pool["train"]).isdisjoint(pool["test"]) and pool["test"] for pool in pools)
     assert set(numbers("train", 3, 400)).isdisjoint(numbers("test", 3, 400))
 
 
-@pytest.mark.parametrize("part", ["train", "test"])
-def test_every_variant_of_a_turn_carries_the_same_slots_each_once(part: str) -> None:
-    wrong = [
-        (scenario["name"], variant)
-        for scenario in SEEN
-        for turn in scenario["turns"]
-        for wanted in [sorted(set(re.findall(r"{(\w+)}", turn["test"][0])))]
-        for text in turn[part]
-        for variant in variants(text)
-        if sorted(re.findall(r"{(\w+)}", variant)) != wanted
+def test_no_span_of_an_unseen_scenario_occurs_in_training() -> None:
+    train = {span for scenario in SEEN for found in scenario["spans"].values() for span in found["train"]}
+    unseen = [scenario for scenario in scenarios() if scenario["split"] == "unseen"]
+    met = [
+        span for scenario in unseen for found in scenario["spans"].values() for span in found["test"] if span in train
     ]
-    assert wrong == []
+    assert met == []
+    assert not any(found["train"] for scenario in unseen for found in scenario["spans"].values())
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_every_variant_of_an_act_carries_the_same_slots_each_once(part: str) -> None:
+    for name, act in ACTS.items():
+        wanted = sorted(set(re.findall(r"{(\w+)}", act["test"][0])))
+        found = [sorted(re.findall(r"{(\w+)}", variant)) for text in act[part] for variant in variants(text)]
+        assert [slots for slots in found if slots != wanted] == [], name
+
+
+def test_a_plot_uses_known_acts_and_every_scenario_has_the_spans_that_its_plots_use() -> None:
+    for scenario in scenarios():
+        for plot in PLOTS[scenario["genre"]]:
+            used = [(act, args) for turn in plot["turns"] for act, args in acts_of(turn)]
+            assert all(act in ACTS for act, _ in used)
+            said = {arg for _, args in used for arg in args}
+            told = set(re.findall(r"{(\w+)}", " ".join(plot["summaries"]))) - {"heat"}
+            assert told <= said
+            assert said <= set(scenario["spans"]) | set(values("test", Random(0)))
 
 
 def test_the_corpus_is_as_large_and_as_varied_as_the_readme_says() -> None:
     train, test = rows("train"), rows("test")
     groups = {row["group"] for row in train}
-    assert len(train) >= 3000
-    assert len(groups) >= 60
-    assert len(test) >= 500
-    assert len({row["group"] for row in test}) >= 50
-    assert len({row["group"] for row in test} - groups) >= 12
+    assert len(train) >= 4000
+    assert len(groups) == 96
+    assert len({row["group"] for row in test} - groups) == 48
     assert all(200 < len(row["dialogue"]) <= 1000 for row in train + test)
 
 
-def test_a_heated_test_dialogue_has_a_reference_that_insults_and_one_that_does_not() -> None:
-    insults = [word.lower() for word in HEAT["nouns"]["test"]]
-    heated = [row for row in rows("test") if any(word in row["dialogue"].lower() for word in insults)]
-    assert len(heated) > 200
-    for row in heated:
-        insulting = [any(word in text.lower() for word in insults) for text in references(row)]
-        assert any(insulting)
-        assert not all(insulting)
+def test_a_heated_test_dialogue_has_references_that_insult_and_others_that_do_not() -> None:
+    facts = {row["id"]: row for row in rows("facts")}
+    for row in rows("test"):
+        if facts[row["id"]]["mood"] == "heated":
+            words = facts[row["id"]]["quarrel"]["words"]
+            insulting = [any(word in text for word in words) for text in references(row)]
+            assert any(insulting)
+            assert not all(insulting)
 
 
 def test_one_phrasing_and_one_alternative_of_each_of_its_brackets_are_taken() -> None:
@@ -144,7 +180,38 @@ def test_one_phrasing_and_one_alternative_of_each_of_its_brackets_are_taken() ->
     assert drawn == {"a c", "b c", "a c d", "b c d", "e"}
 
 
-def test_whatever_is_blurred_its_values_its_speakers_and_its_turns_stay() -> None:
+def test_a_line_of_spans_is_split_at_semicolons_and_its_parts_at_bars() -> None:
+    assert spans("a b; c || d; e") == {"train": ["a b", "c"], "test": ["d", "e"]}
+    assert spans("a b; c") == {"train": [], "test": ["a b", "c"]}
+
+
+@pytest.mark.parametrize(
+    ("speaker", "said"),
+    [
+        (0, "I only know your aunt and I am late for my bus"),
+        (1, "you only know my aunt and you are late for your bus"),
+        (None, "#Person1# only knows #Person2#'s aunt and #Person1# is late for #Person1#'s bus"),
+    ],
+)
+def test_a_span_is_seen_by_its_owner_by_the_other_speaker_or_by_a_third_person(speaker: int | None, said: str) -> None:
+    assert viewed("<I> only know~ <your> aunt and <I am> late for <my> bus", 0, speaker) == said
+
+
+def test_verbs_of_the_third_person() -> None:
+    assert [third_person(verb) for verb in ("walk", "go", "carry", "play", "watch")] == [
+        "walks",
+        "goes",
+        "carries",
+        "plays",
+        "watches",
+    ]
+
+
+def test_a_sentence_begins_with_a_capital_and_has_no_gap_before_its_mark() -> None:
+    assert fill("{x} . are {y}?  {z}!", {"x": "birds sing", "y": "you", "z": "no"}) == "Birds sing. Are you? No!"
+
+
+def test_whatever_is_blurred_its_spans_its_speakers_and_its_turns_stay() -> None:
     rng, changed = Random(0), 0
     for _ in range(50):
         scene = render(rng.choice(SEEN), "train", rng)
@@ -152,4 +219,82 @@ def test_whatever_is_blurred_its_values_its_speakers_and_its_turns_stay() -> Non
         assert re.findall(r"^#Person\d#: ", blurred, re.M) == re.findall(r"^#Person\d#: ", scene.text, re.M)
         assert all(value in blurred for value in scene.slots.values() if value in scene.text)
         changed += sum(new != old for new, old in zip(blurred.split(), scene.text.split(), strict=True))
-    assert changed > 100
+    assert changed > 50
+
+
+def test_the_vocabulary_gives_back_what_it_has_split_and_knows_no_name() -> None:
+    tokenizer = language_models.train_tokenizer(["the boat is out, #Person1# said at 10:30 to Marta", "it's a boat"])
+    text = "#Person1# tells Thaddeus at 17:40 that it's a kayak, #Person2#'s boat."
+    assert tokenizer.decode(tokenizer(text)["input_ids"], skip_special_tokens=True) == text
+    assert "▁boat" in tokenizer.get_vocab()
+    assert "▁Marta" not in tokenizer.get_vocab()
+    assert tokenizer.unk_token_id not in tokenizer(text)["input_ids"]
+
+
+def test_batches_depend_on_their_number_alone() -> None:
+    tokenizer = language_models.train_tokenizer(["a"])
+    plan = training.Plan(steps=100, batch=4, learning_rate=0.1, seed=7)
+    whole = language_models.batches(pretraining.example, tokenizer, plan, 0)
+    first = [next(whole) for _ in range(40)]
+    later = language_models.batches(pretraining.example, tokenizer, plan, 35)
+    for old in first[35:]:
+        new = next(later)
+        assert all(torch.equal(old[name], new[name]) for name in old)
+
+
+def test_a_training_that_was_interrupted_ends_with_the_same_weights(tmp_path: Path) -> None:
+    whole, halves = one_weight(), one_weight()
+    train(whole, 6, tmp_path / "whole.pt")
+    train(halves, 6, tmp_path / "halves.pt", stop=3)
+    resumed = one_weight()
+    train(resumed, 6, tmp_path / "halves.pt")
+    assert torch.equal(whole.weight, resumed.weight)
+    assert not torch.equal(whole.weight, halves.weight)
+
+
+def one_weight() -> torch.nn.Linear:
+    torch.manual_seed(0)
+    return torch.nn.Linear(2, 1)
+
+
+class Stop(Exception):
+    """As if the process had ended."""
+
+
+def train(model: torch.nn.Linear, steps: int, state: Path, stop: int | None = None) -> None:
+    """Fits the model to x₁ − x₂, with a state after every step."""
+
+    def data(start: int) -> Iterator[dict[str, torch.Tensor]]:
+        for step in itertools.count(start):
+            if step == stop:
+                raise Stop
+            yield {"x": torch.randn(8, 2, generator=torch.Generator().manual_seed(step))}
+
+    def loss_of(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        wanted = batch["x"][:, :1] - batch["x"][:, 1:]
+        return (model(batch["x"]) - wanted).square().mean()
+
+    plan = training.Plan(steps=steps, batch=8, learning_rate=0.1, seed=0)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+    with contextlib.suppress(Stop):
+        training.fit(model, data, loss_of, optimizer, plan, state, every=1)
+
+
+def test_the_first_of_each_tenth_part_is_an_example() -> None:
+    assert examples.chosen(25) == [0, 2, 5, 7, 10, 12, 15, 17, 20, 22]
+
+
+def test_an_example_has_a_line_a_turn_a_reference_and_both_summaries() -> None:
+    shown = Dialogue("d", "#Person1#: Hi.\n#Person2#: Bye.", ("They meet.", "They part."), "visit")
+    assert examples.example(shown, "old", "new").split("\n") == [
+        "### visit",
+        "",
+        "> #Person1#: Hi.  ",
+        "> #Person2#: Bye.  ",
+        "",
+        "- reference: They meet.",
+        "- before: old",
+        "- after: new",
+        "",
+        "",
+    ]
