@@ -9,6 +9,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,10 +43,11 @@ class Run(NamedTuple):
     scores: list[dict[str, Any]]  # lines of data/scores.jsonl
 
 
-def measured(seed: int) -> Run:
+def measured(seed: int, options: Sequence[str]) -> Run:
     """Runs the pipeline with this seed and reads what it gave; the experiment itself is not kept."""
     name, dvc_exp = f"seed-{seed}", [sys.executable, "-m", "dvc", "exp"]
-    subprocess.run([*dvc_exp, "run", "--temp", "-n", name, "-S", f"seed={seed}", "evaluate"], check=True)  # noqa: S603
+    command = [*dvc_exp, "run", "--temp", "-n", name, "-S", f"seed={seed}", *options, "evaluate"]
+    subprocess.run(command, check=True)  # noqa: S603
     try:
         return read(seed, name)
     finally:
@@ -78,13 +80,14 @@ def plot(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def main(seeds: list[int]) -> None:
-    found = [measured(seed) for seed in seeds]
+def main(seeds: list[int], name: str = "seeds", options: Sequence[str] = ()) -> None:
+    """The seeds together, as metrics/<name>; `options` are more ones for DVC."""
+    found = [measured(seed, options) for seed in seeds]
     frame = pd.DataFrame([run.row for run in found])
     together = runs.compare([run.scores for run in found], reading.load(sections.Evaluate).resamples, reading.seed())
-    files.write_csv(Path("metrics/seeds.csv"), frame)
-    files.write_metrics(Path("metrics/seeds.json"), {"seeds": len(seeds), **together})
-    with files.atomic(Path("metrics/seeds.svg")) as path, matplotlib.style.context({"svg.hashsalt": "detox"}):
+    files.write_csv(Path(f"metrics/{name}.csv"), frame)
+    files.write_metrics(Path(f"metrics/{name}.json"), {"seeds": len(seeds), **together})
+    with files.atomic(Path(f"metrics/{name}.svg")) as path, matplotlib.style.context({"svg.hashsalt": "detox"}):
         plot(frame).savefig(path, format="svg", metadata=dict.fromkeys(("Creator", "Date")))
     print(frame.to_string(index=False))
 
