@@ -1,6 +1,7 @@
 """JSON, JSON lines and text are read strictly, with the line in every error."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -15,6 +16,12 @@ LONGEST = 2**26  # bytes of a line, and characters of a row of an array: memory 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """All rows of a JSONL file. Raises InputError, with the line, unless each is a JSON object in UTF-8."""
     return [row for _, row in jsonl_rows(numbered_lines(path), path)]
+
+
+def check_inside(path: Path) -> None:
+    """Raises InputError for a relative path that leads out of the project by a link: a clone has the link alone."""
+    if not path.is_absolute() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(".")):
+        raise InputError(f"{path} leads out of the project by a link: put what it leads to in its place")
 
 
 def jsonl_rows(lines: Iterable[tuple[int, str]], path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

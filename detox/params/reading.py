@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent
 
+from detox import parsing
 from detox.errors import InputError, brief
 from detox.params.kinds import Whole
 
@@ -65,6 +66,7 @@ def parse(kind: type[Section], path: Path, section: str) -> Section:
 
 def read(path: Path, yaml: YAML) -> MutableMapping[str, Any]:
     """The mapping in a YAML file. Raises InputError, with the line where it is known, if there is none."""
+    parsing.check_inside(path)
     if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for
         raise InputError(f"{path} is no file: put the project's own there")
     try:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from detox import parsing
 from detox.errors import InputError, brief
 from detox.params.origins import Source
 
@@ -52,8 +53,7 @@ def check_links(folder: Path) -> None:
 
     A clone has the link, but not what it leads to.
     """
-    if not folder.is_absolute() and not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(".")):
-        raise InputError(f"{folder} leads out of the project by a link: put what it leads to in its place")
+    parsing.check_inside(folder)
     for path in sorted(folder.rglob("*")):
         if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
             raise InputError(f"{path} is a link out of {folder}: put what it leads to in its place")

@@ -47,6 +47,17 @@ def test_null_fractions_are_none(path: Path) -> None:
     assert reading.load(sections.Prepare, path).test_fraction is None
 
 
+def test_parameters_are_not_read_through_a_link_out_of_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "credentials").write_text("seed: 1\n")
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    Path("params.yaml").symlink_to("../credentials")
+    with pytest.raises(InputError, match=r"^params.yaml leads out of the project by a link: put what it leads to in"):
+        reading.seed(Path("params.yaml"))
+
+
 def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "params.yaml")
     with pytest.raises(InputError, match=r"params.yaml is no file: put the project's own there$"):

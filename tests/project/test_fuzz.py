@@ -8,7 +8,7 @@ import pytest
 from imports import ROOT
 
 ROUND = 32  # four of each kind
-FOUND: list[int] = []  # numbers of cases that once ended in something else
+FOUND = [1607]  # numbers of cases that once ended in something else
 
 
 @pytest.mark.slow
