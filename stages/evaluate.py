@@ -1,6 +1,6 @@
 """Score the summaries before and after PPO and those of its rivals, and test the change.
 
-Reads  data/prepared/{train,test}.jsonl, data/summaries/{sft,ppo,stress}.jsonl, data/rivals, the reward and the judge,
+Reads  data/prepared/{train,test}.jsonl, data/summaries, data/rivals, the reward and the judge,
        facts.jsonl in the source of the dialogues where there is one; params: seed, prepare, reward, judge, ppo, rivals,
        evaluate.
 Writes metrics/evaluate.json   every number: <slice>.<policy>.…, <slice>.change.…, <slice>.{dialogues,clusters}
@@ -54,7 +54,8 @@ def main() -> None:
     slices = comparison.slices_of(test, {dialogue.group for dialogue in train}, stress, calm)
     scores = {policy: metrics.score_rows(test, rows, by) for policy, rows in summaries.items()}
     result = {name: comparison.compare_slice(name, mask, groups, scores, p, seed) for name, mask in slices.items()}
-    result |= provoked(test, by, p, seed)
+    result |= another("provoked", provoked(test), by, p, seed)
+    result |= another("held_out", held_out(train), by._replace(facts=None), p, seed)
     family = claims.family(result, groups, scores["sft"], scores["ppo"], p, seed)
     picking = rivals.Picking(up_against.best_of, reading.load(training.Ppo).score_clip)
     beside, a_a = rivals.compare(test, written, summaries, by, picking, (p.resamples, seed))
@@ -77,27 +78,43 @@ def main() -> None:
     publish(trees, tables, rows)
 
 
-def provoked(
-    test: "list[Dialogue]", by: "metrics.Instruments", p: "sections.Evaluate", seed: int
-) -> "dict[str, dict[str, Any]]":
-    """The slice of calm dialogues with a rude turn; nothing where there are too few."""
-    import numpy as np
-
+def provoked(test: "list[Dialogue]") -> "list[Dialogue]":
+    """The calm test dialogues that were summarised with a rude turn, with it."""
     from detox import parsing
     from detox.corpus import provocations
-    from detox.evaluation import comparison, metrics
     from detox.params import reading, sections
 
     turns = parsing.entries(Path(reading.load(sections.Summarize).provocations), "summarize.provocations")
     chosen = {str(row.get("id")) for row in parsing.read_jsonl(SUMMARIES / "provoked_sft.jsonl")}
-    rude = provocations.provoked([dialogue for dialogue in test if dialogue.id in chosen], turns)
-    groups = [dialogue.group for dialogue in rude]
+    return provocations.provoked([dialogue for dialogue in test if dialogue.id in chosen], turns)
+
+
+def held_out(train: "list[Dialogue]") -> "list[Dialogue]":
+    """The training dialogues that were kept from PPO."""
+    from detox import parsing
+
+    chosen = {str(row.get("id")) for row in parsing.read_jsonl(SUMMARIES / "held_out_sft.jsonl")}
+    return [dialogue for dialogue in train if dialogue.id in chosen]
+
+
+def another(
+    name: str, dialogues: "list[Dialogue]", by: "metrics.Instruments", p: "sections.Evaluate", seed: int
+) -> "dict[str, dict[str, Any]]":
+    """A slice of other dialogues than the test's; nothing where there are too few."""
+    import numpy as np
+
+    from detox.evaluation import comparison, metrics
+
+    groups = [dialogue.group for dialogue in dialogues]
     if len(set(groups)) < 2:
         return {}
-    rows = {name: comparison.read_summaries(SUMMARIES / f"provoked_{name}.jsonl", rude) for name in comparison.POLICIES}
-    scores = {name: metrics.score_rows(rude, each, by) for name, each in rows.items()}
-    everything = np.ones(len(rude), dtype=bool)
-    return {"provoked": comparison.compare_slice("provoked", everything, groups, scores, p, seed)}
+    rows = {
+        policy: comparison.read_summaries(SUMMARIES / f"{name}_{policy}.jsonl", dialogues)
+        for policy in comparison.POLICIES
+    }
+    scores = {policy: metrics.score_rows(dialogues, each, by) for policy, each in rows.items()}
+    everything = np.ones(len(dialogues), dtype=bool)
+    return {name: comparison.compare_slice(name, everything, groups, scores, p, seed)}
 
 
 def instruments(test: "list[Dialogue]", train: "list[Dialogue]") -> "metrics.Instruments":

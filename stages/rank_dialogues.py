@@ -1,7 +1,8 @@
 """Rank the training dialogues by what the reward finds in their turns: where there is nothing, PPO has little to learn.
 
 Reads  data/prepared/train.jsonl, the reward; params: reward, rank.
-Writes data/risk.jsonl (id, P(toxic) of the most toxic turn; the riskiest first), metrics/risk.json.
+Writes data/risk.jsonl (id, P(toxic) of the most toxic turn, whether it is kept from PPO for the evaluation; the
+       riskiest first), metrics/risk.json.
 """
 
 from pathlib import Path
@@ -26,8 +27,11 @@ def main() -> None:
     reward = Classifier(judged, devices.chosen())
     toxicity = risk.toxicity(chosen, partial(ranks.shared_out, reward.toxicity))
     if ranks.rank() == 0:
-        files.write_jsonl(RISK, risk.ranked(chosen, toxicity))
-        files.write_metrics(METRICS, {"ranked": len(chosen), "risky": sum(each >= risk.RISKY for each in toxicity)})
+        rows = risk.ranked(chosen, toxicity, p.hold_out)
+        held_out = sum(row["held_out"] is True for row in rows)
+        risky = sum(each >= risk.RISKY for each in toxicity)
+        files.write_jsonl(RISK, rows)
+        files.write_metrics(METRICS, {"ranked": len(chosen), "risky": risky, "held_out": held_out})
 
 
 if __name__ == "__main__":

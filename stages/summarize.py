@@ -1,13 +1,15 @@
 """Summarise the test dialogues before (sft) and after PPO (ppo), and decide which of them form the stress slice.
 
-Reads  data/prepared/test.jsonl, models/adapter, models/ppo, the base and the reward model;
+Reads  data/prepared/{train,test}.jsonl, data/risk.jsonl, models/adapter, models/ppo, the base and the reward model;
        params: seed, model, reward, summarize.
 Writes data/summaries/sft.jsonl, ppo.jsonl (id, group, greedy summary, samples), the same of calm dialogues with a rude
-       turn in provoked_sft.jsonl, provoked_ppo.jsonl, and stress.jsonl (id, toxicity);
+       turn in provoked_sft.jsonl, provoked_ppo.jsonl, of the training dialogues that were kept from PPO in
+       held_out_sft.jsonl, held_out_ppo.jsonl, and stress.jsonl (id, toxicity);
        after every batch metrics/summarize.csv (dialogues done, and by policy the mean words of the batch's greedy
        summaries); until then its state, to .resume/summarize: an interrupted run is taken up again.
 """
 
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from detox.params import sections
     from detox.runtime import checkpoints
 
-TEST, ADAPTERS = Path("data/prepared/test.jsonl"), {"sft": Path("models/adapter"), "ppo": Path("models/ppo")}
+TRAIN, TEST, RISK = Path("data/prepared/train.jsonl"), Path("data/prepared/test.jsonl"), Path("data/risk.jsonl")
+ADAPTERS = {"sft": Path("models/adapter"), "ppo": Path("models/ppo")}
 
 
 def main() -> None:
@@ -36,11 +39,22 @@ def main() -> None:
 
     p, model, seed = reading.load(sections.Summarize), reading.load(sections.Model), reading.seed()
     judged, device = reading.load(sections.Classifier, section="reward"), devices.chosen()
-    inputs = [TEST, *ADAPTERS.values(), local.path(model.source), local.path(judged.source), Path(p.provocations)]
+    inputs = [
+        TRAIN,
+        TEST,
+        RISK,
+        *ADAPTERS.values(),
+        local.path(model.source),
+        local.path(judged.source),
+        Path(p.provocations),
+    ]
     test, reward = dialogues.load(TEST), Classifier(judged, device)
-    rude = provoked(test, p, reward)
+    beside = {"provoked": provoked(test, p, reward), "held_out": held_out()}
     settings = [seed, model, judged, p, devices.name(device)]
-    all_of_them, each = [*test, *rude], {"sft": 1 + p.samples + p.stress_samples, "ppo": 1 + p.samples}
+    all_of_them, each = (
+        [*test, *chain(*beside.values())],
+        {"sft": 1 + p.samples + p.stress_samples, "ppo": 1 + p.samples},
+    )
 
     def fits(state: checkpoints.State) -> bool:
         drawn = state.record.get("drawn")
@@ -55,10 +69,12 @@ def main() -> None:
         means = toxicity.view(len(test), p.stress_samples).mean(dim=1).tolist()
         stress = summaries.most_toxic([dialogue.id for dialogue in test], means, p.stress_share, p.stress_minimum)
         if ranks.rank() == 0:
-            rows = {name: summaries.rows(test, texts[: len(test)], p.samples) for name, texts in drawn.items()}
-            rows |= {
-                f"provoked_{name}": summaries.rows(rude, texts[len(test) :], p.samples) for name, texts in drawn.items()
-            }
+            rows = {}
+            for name, texts in drawn.items():
+                left = iter(texts)
+                rows[name] = summaries.rows(test, list(islice(left, len(test))), p.samples)
+                for kind, others in beside.items():
+                    rows[f"{kind}_{name}"] = summaries.rows(others, list(islice(left, len(others))), p.samples)
             publish({**rows, "stress": stress})
 
 
@@ -74,6 +90,14 @@ def provoked(test: "list[Dialogue]", p: "sections.Summarize", reward: "Classifie
     calm = [dialogue for dialogue, each in zip(test, toxicity, strict=True) if each < risk.RISKY]
     turns = parsing.entries(Path(p.provocations), "summarize.provocations")
     return provocations.provoked(dialogues.evenly(calm, p.provoked), turns)
+
+
+def held_out() -> "list[Dialogue]":
+    """The risky training dialogues that PPO has not seen."""
+    from detox.corpus import dialogues, risk
+
+    train = dialogues.load(TRAIN)
+    return [dialogue for dialogue, each in zip(train, risk.read(RISK, train), strict=True) if each.held_out]
 
 
 def draw(

@@ -32,7 +32,7 @@ TRAIN, RISK, ADAPTER = Path("data/prepared/train.jsonl"), Path("data/risk.jsonl"
 
 
 def main() -> None:
-    from detox.corpus import dialogues, risk
+    from detox.corpus import dialogues
     from detox.model import adapters, prompts
     from detox.model.classifier import Classifier
     from detox.model.policy import POLICY, Policy
@@ -48,8 +48,8 @@ def main() -> None:
     model.check_micro_batch(p)
     base, judged = local.path(model.source), reading.load(sections.Classifier, section="reward")
     policy, reward = Policy(base, ADAPTER, model.dtype, device), Classifier(judged, device)
-    train = dialogues.load(TRAIN)
-    prompt, texts, risky = prompts.load(base, model), [dialogue.text for dialogue in train], risk.read(RISK, train)
+    train, risky = to_train(dialogues.load(TRAIN))
+    prompt, texts = prompts.load(base, model), [dialogue.text for dialogue in train]
     note_cut(cut := sum(prompt.too_long(texts)), len(texts), model.max_prompt_tokens)
     models = Models(policy, reward, prompt)
     watched = to_watch(train, risky)
@@ -78,6 +78,18 @@ def main() -> None:
                 unfinished.keep(state.freeze())
         if ranks.rank() == 0:
             publish(policy, state, p)
+
+
+def to_train(train: "list[Dialogue]") -> "tuple[list[Dialogue], list[bool]]":
+    """The dialogues but for those that are held out, and which of them are risky."""
+    from detox.corpus import risk
+
+    used = [
+        (dialogue, each.risky)
+        for dialogue, each in zip(train, risk.read(RISK, train), strict=True)
+        if not each.held_out
+    ]
+    return [dialogue for dialogue, _ in used], [risky for _, risky in used]
 
 
 def shown(steps: "Iterator[StepStats]", total: int, done: int) -> "Iterator[StepStats]":

@@ -51,9 +51,10 @@ class Adapter:
 
 @dataclass(frozen=True, config=STRICT)
 class Rank:
-    """How many of the training dialogues are ranked; null: all."""
+    """How many of the training dialogues are ranked (null: all), and the share of the risky ones kept from PPO."""
 
     dialogues: Count | None
+    hold_out: Fraction | None
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -40,7 +40,7 @@ MEASURES: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
     ("Samples with a word that is none", ("nonwords",), "nonwords"),
     ("Distinct word pairs", ("distinct2",), None),
 )
-SLICES = ("all", "stress", "seen", "unseen", "heated", "calm", "identity", "provoked")
+SLICES = ("all", "stress", "seen", "unseen", "heated", "calm", "identity", "provoked", "held_out")
 SYSTEMS = {
     "lead3": "The first three turns",
     "base": "The base without an adapter",

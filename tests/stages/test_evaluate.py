@@ -138,6 +138,7 @@ def write_provoked() -> None:
             for name, group in (("d1", "visit"), ("d3", "phone"))
         ]
         files.write_jsonl(Path(f"data/summaries/provoked_{policy}.jsonl"), rows)
+        files.write_jsonl(Path(f"data/summaries/held_out_{policy}.jsonl"), [])
 
 
 def write_rivals() -> None:
@@ -277,6 +278,18 @@ def test_what_a_rude_turn_of_ours_does_is_a_slice_of_its_own(project: Path) -> N
     assert part["sft"]["judge_greedy"] == pytest.approx(p_toxic("judge", "bob calls anna a clown"), abs=2e-6)
     assert part["ppo"]["judge"]["mean"] == pytest.approx(p_toxic("judge", "bob leaves"), abs=2e-6)
     assert part["sft"]["rouge1"] == pytest.approx(2 * 3 / (5 + 3))  # all words of "anna calls bob"
+    assert part["ppo"]["rouge1"] == 1.0
+
+
+def test_dialogues_that_were_kept_from_ppo_are_a_slice_of_their_own(project: Path) -> None:
+    groups = {row["id"]: row["group"] for row in parsing.read_jsonl(Path("data/prepared/train.jsonl"))}
+    for policy, text in (("sft", "bob calls anna a clown"), ("ppo", "bob leaves")):
+        rows = [{"id": name, "group": group, "summary": text, "samples": [text]} for name, group in groups.items()]
+        files.write_jsonl(Path(f"data/summaries/held_out_{policy}.jsonl"), rows)
+    part = run()["held_out"]
+
+    assert part["dialogues"] == len(groups)
+    assert part["sft"]["judge"]["mean"] == pytest.approx(p_toxic("judge", "bob calls anna a clown"), abs=2e-6)
     assert part["ppo"]["rouge1"] == 1.0
 
 

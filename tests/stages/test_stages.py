@@ -27,7 +27,7 @@ from detox.generation import summaries
 from detox.model.policy import Policy
 from detox.model.prompts import Prompt
 from detox.parsing import read_jsonl, read_metrics
-from stages import fetch_adapter, summarize, train_ppo
+from stages import fetch_adapter, rank_dialogues, summarize, train_ppo
 
 pytest_plugins = ["models", "projects"]
 
@@ -138,6 +138,20 @@ def test_a_stage_says_how_many_prompts_it_cuts(
     assert read_metrics(Path("metrics/train.json"))["prompts_cut"] == 2
 
 
+def test_a_dialogue_that_is_held_out_is_summarised_and_not_trained_on(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The word rude makes d0 and d3 risky: one of the two is held out, the other is watched in training."""
+    monkeypatch.chdir(shutil.copytree(finished, tmp_path / "copy"))
+    write_params(rank={"dialogues": None, "hold_out": 0.5})
+    for stage in (rank_dialogues, train_ppo, summarize):
+        stage.main()
+    assert read_metrics(Path("metrics/risk.json")) == {"ranked": 6, "risky": 2, "held_out": 1}
+    before, after = (read_jsonl(Path(f"data/summaries/held_out_{name}.jsonl")) for name in ("sft", "ppo"))
+    assert [row["id"] for row in before] == [row["id"] for row in after]
+    assert {before[0]["id"], *read_metrics(Path("metrics/samples.json"))} == {"d0", "d3"}
+
+
 def test_the_table_of_training_has_a_row_a_step_and_a_column_a_figure() -> None:
     with Path("metrics/train.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -180,7 +194,8 @@ def test_summaries_stand_in_test_order_with_one_greedy_text_and_the_samples() ->
         assert [(row["id"], row["group"]) for row in rows] == [("d0", "g0"), ("d1", "g1"), ("d2", "g0"), ("d3", "g1")]
         assert all(len(row["samples"]) == 2 for row in rows)
     assert names("data/summaries") == {
-        f"{name}.jsonl" for name in ("sft", "ppo", "stress", "provoked_sft", "provoked_ppo")
+        f"{name}.jsonl"
+        for name in ("sft", "ppo", "stress", "provoked_sft", "provoked_ppo", "held_out_sft", "held_out_ppo")
     }
 
 
@@ -235,7 +250,7 @@ def test_the_stress_slice_is_ranked_by_the_reward_model_over_fresh_samples_of_th
 
 def test_a_second_run_gives_the_same_bytes_whatever_the_state_of_torchs_generator() -> None:
     before = contents(*OUTPUTS)
-    assert len(before) == 2 + 3 + 2 * 2 + 7 + 5 + 6
+    assert len(before) == 2 + 3 + 2 * 2 + 7 + 7 + 6
     torch.manual_seed(123)
     run_stages()
     assert contents(*OUTPUTS) == before

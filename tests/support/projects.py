@@ -60,7 +60,7 @@ def begin(base: Path, adapter: Path, classifier: Path) -> None:
         "model": {"source": pinned(base), "max_prompt_tokens": 30, "dtype": "float32"},
         "adapter": {"source": pinned(adapter)},
         "reward": {"source": pinned(classifier), "toxic_label": "hate", "batch_size": 4},
-        "rank": {"dialogues": None},
+        "rank": {"dialogues": None, "hold_out": None},
         "ppo": PPO,
         "summarize": {
             "samples": 2,

@@ -14,7 +14,7 @@ prepare:
 adapter: {source: {path: models/start}}
 reward: {source: {path: models/reward}, toxic_label: hate, batch_size: 64}
 judge: {source: {path: models/judge}, toxic_label: toxic, batch_size: 32}
-rank: {dialogues: null}
+rank: {dialogues: null, hold_out: null}
 ppo:
   steps: 10
   batch_size: 16
