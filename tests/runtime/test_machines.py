@@ -35,7 +35,7 @@ from detox.runtime import handover
 pytest_plugins = ["models", "projects"]
 slow = pytest.mark.slow
 
-INPUTS = ["data/prepared", "models/adapter"]
+INPUTS = ["data/prepared", "data/risk.jsonl", "models/adapter"]
 HOST = socket.gethostname()
 
 
@@ -51,9 +51,7 @@ def project(finished: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def second(folder: Path) -> Path:
     """The second machine's folder: parameters and inputs, nothing else."""
-    for name in INPUTS:
-        shutil.copytree(name, folder / name)
-    shutil.copy("params.yaml", folder)
+    subprocess.run(["cp", "--recursive", "--parents", *INPUTS, "params.yaml", folder], check=True)
     return folder
 
 
