@@ -14,8 +14,8 @@ from miniature.pretraining import LEXICON
 from miniature.scenes import Scene, facts, render, styles, summarize, tones
 
 TRAIN_PER_SCENARIO = 50
-TEST_PER_SEEN = 8
-TEST_PER_UNSEEN = 8
+TEST_PER_SEEN = 4
+TEST_PER_UNSEEN = 4
 INSULTING = 0.6  # share of heated training dialogues whose annotator repeats the insult
 MIN_CHARACTERS, MAX_CHARACTERS = 200, 1000
 

@@ -5,6 +5,7 @@ if its results are not there yet.
 """
 
 import re
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def first(s3: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output(folder, "git", "switch", "--quiet", "--create", "after")
     yaml = YAML()
     params = yaml.load(folder / "params.yaml")
-    params["judge"] = params["reward"]
+    params["judge"] = deepcopy(params["reward"])  # YAML would write an alias, which is refused
     yaml.dump(params, folder / "params.yaml")
     publish(folder, s3)
     return folder
