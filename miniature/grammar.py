@@ -1,7 +1,8 @@
 """What the corpus is written in: content files, spans and values, and how a template becomes a sentence.
 
-Everything random is drawn from the `random.Random` that is passed in. `part` is "train" or "test": phrasings, spans,
-values and insults of the two never meet. The format of the content files is described in miniature/README.md.
+Everything random is drawn from the `random.Random` that is passed in. `part` is "train" or "test". Spans and values of
+the two never meet; of the test's phrasings and insults a share is the test's own, and the others are training's, as
+people go on to talk as they did. The format of the content files is described in miniature/README.md.
 """
 
 import re
@@ -37,6 +38,7 @@ def content(name: str) -> Any:
 
 
 VALUES = content("values.yaml")
+NEW = 0.05  # share of the test's phrasings and insults that training never had
 
 
 def spans(line: str) -> dict[str, list[str]]:
@@ -86,6 +88,11 @@ def fill(template: str, slots: dict[str, str]) -> str:
 def vary(phrasings: list[str], rng: Random) -> str:
     """One of the phrasings, and one alternative of each of its [brackets|with alternatives|]."""
     return re.sub(r"\[([^]]*)\]", lambda match: rng.choice(match[1].split("|")), rng.choice(phrasings))
+
+
+def known(part: str, rng: Random) -> str:
+    """Whose phrasing or insult the part takes this time."""
+    return "test" if part == "test" and rng.random() < NEW else "train"
 
 
 def numbers(part: str, start: int, stop: int) -> list[int]:

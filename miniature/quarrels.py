@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from random import Random
 
-from miniature.grammar import SPEAKERS, VALUES, content, fill, vary, viewed, with_article
+from miniature.grammar import SPEAKERS, VALUES, content, fill, known, vary, viewed, with_article
 
 HEAT = content("heat.yaml")
 KINDS = {"noun": 0.58, "adjective": 0.1, "both": 0.2, "third": 0.12}
@@ -28,9 +28,9 @@ class Quarrel:
 
 def insult(part: str, rng: Random, mark: str = "") -> dict[str, str]:
     """The slots of an insulting noun, mostly with an adjective: bare and with its article."""
-    words = rng.choice(HEAT["nouns"][part])
+    words = rng.choice(HEAT["nouns"][known(part, rng)])
     if rng.random() < ADJECTIVE:
-        words = f"{rng.choice(HEAT['adjectives'][part])} {words}"
+        words = f"{rng.choice(HEAT['adjectives'][known(part, rng)])} {words}"
     return {f"insult{mark}": words, f"a_insult{mark}": with_article(words)}
 
 
@@ -43,28 +43,28 @@ def quarrel(drawn: dict[str, str], by: int, part: str, rng: Random) -> Quarrel:
     if kind == "third":
         slots["target"] = rng.choice(strangers)
     if kind == "adjective":
-        slots["insult"] = rng.choice(HEAT["plain"][part])
+        slots["insult"] = rng.choice(HEAT["plain"][known(part, rng)])
     return Quarrel(kind, slots, rng.random() < REGRET)
 
 
 def heated_turns(heat: Quarrel, part: str, rng: Random) -> list[str]:
     """An outburst and the reply to it."""
-    slots = heat.slots | {"gripe": fill(vary(HEAT["gripes"][part], rng), heat.slots)}
+    slots = heat.slots | {"gripe": fill(vary(HEAT["gripes"][known(part, rng)], rng), heat.slots)}
     outburst, reply = FRAMES[heat.kind]
-    chosen = HEAT["outbursts"][outburst][part], HEAT["replies"][reply][part]
+    chosen = HEAT["outbursts"][outburst][known(part, rng)], HEAT["replies"][reply][known(part, rng)]
     return [fill(vary(phrasings, rng), slots) for phrasings in chosen]
 
 
 def firm_turns(heat: Quarrel, part: str, rng: Random) -> list[str]:
     """A polite complaint about the same thing, and an apology for it."""
-    slots = heat.slots | {"gripe": fill(vary(HEAT["polite"][part], rng), heat.slots)}
-    return [fill(vary(HEAT[kind][part], rng), slots) for kind in ("complaints", "apologies")]
+    slots = heat.slots | {"gripe": fill(vary(HEAT["polite"][known(part, rng)], rng), heat.slots)}
+    return [fill(vary(HEAT[kind][known(part, rng)], rng), slots) for kind in ("complaints", "apologies")]
 
 
 def aside_turns(drawn: dict[str, str], part: str, rng: Random) -> list[str]:
     """An exchange about something else."""
-    slots = drawn | insult(part, rng) | {"group": rng.choice(HEAT["groups"][part])}
-    return [fill(vary([line], rng), slots) for line in rng.choice(HEAT["asides"][part])]
+    slots = drawn | insult(part, rng) | {"group": rng.choice(HEAT["groups"][known(part, rng)])}
+    return [fill(vary([line], rng), slots) for line in rng.choice(HEAT["asides"][known(part, rng)])]
 
 
 def report(heat: Quarrel, tone: str, style: int) -> str:

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from miniature import quarrels
-from miniature.grammar import SPEAKERS, content, fill, values, vary, viewed
+from miniature.grammar import SPEAKERS, content, fill, known, values, vary, viewed
 from miniature.quarrels import Quarrel
 
 ACTS, PLOTS = content("acts.yaml"), content("genres.yaml")
@@ -58,7 +58,7 @@ def spoken(turn: str, speaker: int, drawn: dict[str, str], owners: dict[str, int
     said = []
     for act, args in acts_of(turn):
         views = [viewed(drawn[arg], owners[arg], speaker) for arg in args]
-        said.append(fill(vary(ACTS[act][part], rng), dict(zip("xy", views, strict=False))))
+        said.append(fill(vary(ACTS[act][known(part, rng)], rng), dict(zip("xy", views, strict=False))))
     return " ".join(text for text in said if text) or "Hello."
 
 
@@ -78,7 +78,7 @@ def render(scenario: dict[str, Any], part: str, rng: Random, drawn: dict[str, st
     after = rng.randrange(1, len(turns))
     heat = quarrels.quarrel(drawn, after % 2, part, rng)
     if mood == "heated" and heat.regret:
-        turns[after] = f"{vary(ACTS['regret'][part], rng)} {turns[after]}"
+        turns[after] = f"{vary(ACTS['regret'][known(part, rng)], rng)} {turns[after]}"
     if mood != "calm":
         said = quarrels.heated_turns if mood == "heated" else quarrels.firm_turns
         turns[after:after] = said(heat, part, rng)
