@@ -74,7 +74,7 @@ def test_a_summary_states_a_fact_as_its_dialogue_does_but_for_the_persons() -> N
             if name != "insulted" and not persons.search(ways[0].lower()):
                 assert ways[0].lower() in dialogues[row["id"]] or third_person_verb(ways[0]), (row["id"], name)
                 checked += 1
-    assert checked > 5000
+    assert checked > 2000
 
 
 def third_person_verb(span: str) -> bool:
@@ -85,7 +85,7 @@ def third_person_verb(span: str) -> bool:
 def test_every_reference_of_a_heated_dialogue_says_who_was_insulted() -> None:
     facts = {row["id"]: row for row in rows("facts")}
     heated = [row for row in rows("test") if facts[row["id"]]["mood"] == "heated"]
-    assert len(heated) > 400
+    assert len(heated) > 250
     for row in heated:
         ways = facts[row["id"]]["facts"]["insulted"]
         assert all(any(way.lower() in text.lower() for way in ways) for text in references(row)), row["id"]
@@ -94,7 +94,7 @@ def test_every_reference_of_a_heated_dialogue_says_who_was_insulted() -> None:
 def test_every_quarrel_is_in_its_dialogue_and_its_cause_in_every_reference() -> None:
     test = {row["id"]: row for row in rows("test")}
     quarrels = [(test[row["id"]], row["quarrel"]) for row in rows("facts") if "quarrel" in row]
-    assert len(quarrels) > 500
+    assert len(quarrels) > 350
     for row, quarrel in quarrels:
         assert quarrel["over"].lower() in row["dialogue"].lower()
         assert all(quarrel["over"] in text for text in references(row)), row["id"]
@@ -108,7 +108,15 @@ def test_a_reference_states_all_of_its_facts_and_an_empty_summary_none() -> None
         assert slot_recall("", references(row), facts[row["id"]]) == 0.0
 
 
-def test_no_phrasing_of_the_test_can_occur_in_training() -> None:
+def test_one_insult_in_twenty_is_one_that_training_never_had() -> None:
+    new = set(HEAT["nouns"]["test"] + HEAT["adjectives"]["test"] + HEAT["plain"]["test"])
+    words = [word for row in rows("facts") for said in row.get("quarrel", {}).get("words", []) for word in said.split()]
+    assert len(words) > 500
+    assert 0.03 < sum(word in new for word in words) / len(words) < 0.07
+    assert not any(re.search(rf"\b({'|'.join(new)})\b", row["dialogue"]) for row in rows("train"))
+
+
+def test_no_new_phrasing_of_the_test_can_occur_in_training() -> None:
     test = {key: {variant for text in texts for variant in variants(text)} for key, texts in phrasings("test").items()}
     met = [
         (key, variant)
