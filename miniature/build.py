@@ -86,7 +86,7 @@ def classifier_texts(kind: str) -> list[classifiers.Labelled]:
 def build_classifiers() -> None:
     """Trains the reward and the judge."""
     for kind, folder in FOLDERS.items():
-        model, tokenizer = classifiers.train(kind, classifier_texts(kind), CLASSIFIER, STATES / f"{kind}.pt")
+        model, tokenizer = classifiers.train(kind, classifier_texts(kind), CLASSIFIER, STATES / f"{kind}.safetensors")
         save(model, tokenizer, folder)
 
 
@@ -94,9 +94,9 @@ def build_language_models(device: torch.device) -> None:
     """Trains the base and its adapter. Their states are those of this vocabulary."""
     tokenizer = language_models.train_tokenizer(list(vocabulary_texts()))
     states = STATES / hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:8]
-    base, seconds = language_models.pretrain(tokenizer, BASE, states / "base.pt", device)
+    base, seconds = language_models.pretrain(tokenizer, BASE, states / "base.safetensors", device)
     save(base.half(), tokenizer, "base")
-    adapter, more = language_models.tune(base.float(), tokenizer, ADAPTER, states / "adapter.pt")
+    adapter, more = language_models.tune(base.float(), tokenizer, ADAPTER, states / "adapter.safetensors")
     save_adapter(adapter.cpu())
     made = {"device": device.type, "torch": torch.__version__.split("+")[0], "minutes": round((seconds + more) / 60)}
     files.write_metrics(MODELS / "build.json", {**made, "base": BASE._asdict(), "adapter": ADAPTER._asdict()})

@@ -1,5 +1,6 @@
 """Training that goes on where it stopped: the loop, its learning rate, and its states."""
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
@@ -76,9 +79,15 @@ def fit(
 def save(model: Any, optimizer: torch.optim.Optimizer, step: int, seconds: float, state: Path) -> None:
     """Writes the trained weights, the optimiser, the number of steps done and the seconds that they took."""
     state.parent.mkdir(parents=True, exist_ok=True)
-    trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+    tensors = {f"weights/{name}": weight.detach() for name, weight in model.named_parameters() if weight.requires_grad}
+    numbers: dict[str, float] = {}
+    for place, moments in optimizer.state_dict()["state"].items():
+        for name, value in moments.items():
+            kind = tensors if isinstance(value, Tensor) else numbers
+            kind[f"optimizer/{place}/{name}"] = value
+    told = {"step": step, "seconds": seconds, "numbers": numbers}
     temporary = state.with_suffix(".partial")
-    torch.save({"step": step, "seconds": seconds, "weights": trained, "optimizer": optimizer.state_dict()}, temporary)
+    save_file({name: each.contiguous() for name, each in tensors.items()}, temporary, {"told": json.dumps(told)})
     os.replace(temporary, state)
 
 
@@ -86,10 +95,17 @@ def restore(model: Any, optimizer: torch.optim.Optimizer, state: Path) -> tuple[
     """Reads them back, if there are any; the number of steps done and their seconds."""
     if not state.is_file():
         return 0, 0.0
-    saved = torch.load(state, weights_only=True, map_location="cpu")
+    with safe_open(state, "pt") as file:
+        told = json.loads(file.metadata()["told"])
+    tensors = load_file(state)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if weight.requires_grad:
-                weight.copy_(saved["weights"][name])
-    optimizer.load_state_dict(saved["optimizer"])
-    return int(saved["step"]), float(saved["seconds"])
+                weight.copy_(tensors[f"weights/{name}"])
+    moments: dict[int, dict[str, Any]] = {}
+    for key, value in (tensors | told["numbers"]).items():
+        kind, place, name = [*key.split("/", 2), ""][:3]
+        if kind == "optimizer":
+            moments.setdefault(int(place), {})[name] = value
+    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    return int(told["step"]), float(told["seconds"])

@@ -48,8 +48,8 @@ def main() -> None:
     model.check_micro_batch(p)
     base, judged = local.path(model.source), reading.load(sections.Classifier, section="reward")
     policy, reward = Policy(base, ADAPTER, model.dtype, device), Classifier(judged, device)
-    train, risky = to_train(dialogues.load(TRAIN))
-    prompt, texts = prompts.load(base, model), [dialogue.text for dialogue in train]
+    prompt, (train, risky) = prompts.load(base, model), to_train(dialogues.load(TRAIN))
+    texts = [dialogue.text for dialogue in train]
     note_cut(cut := sum(prompt.too_long(texts)), len(texts), model.max_prompt_tokens)
     models = Models(policy, reward, prompt)
     watched = to_watch(train, risky)

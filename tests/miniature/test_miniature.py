@@ -252,10 +252,10 @@ def test_batches_depend_on_their_number_alone() -> None:
 
 def test_a_training_that_was_interrupted_ends_with_the_same_weights(tmp_path: Path) -> None:
     whole, halves = one_weight(), one_weight()
-    train(whole, 6, tmp_path / "whole.pt")
-    train(halves, 6, tmp_path / "halves.pt", stop=3)
+    train(whole, 6, tmp_path / "whole.safetensors")
+    train(halves, 6, tmp_path / "halves.safetensors", stop=3)
     resumed = one_weight()
-    train(resumed, 6, tmp_path / "halves.pt")
+    train(resumed, 6, tmp_path / "halves.safetensors")
     assert torch.equal(whole.weight, resumed.weight)
     assert not torch.equal(whole.weight, halves.weight)
 

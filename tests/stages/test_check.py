@@ -67,7 +67,7 @@ def params(
         "adapter": {"source": {"path": "adapter"}, "tuning": None},
         "reward": {"source": {"path": "reward"}, **classifier},
         "judge": {"source": {"path": "judge"}, **classifier},
-        "rank": {"dialogues": None},
+        "rank": {"dialogues": None, "hold_out": None},
         "ppo": PPO,
         "summarize": {
             "samples": 2,
