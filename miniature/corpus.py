@@ -14,8 +14,7 @@ from miniature.pretraining import LEXICON
 from miniature.scenes import Scene, facts, render, styles, summarize, tones
 
 TRAIN_PER_SCENARIO = 50
-TEST_PER_SEEN = 4
-TEST_PER_UNSEEN = 4
+TEST_PER_SCENARIO = 4
 INSULTING = 0.6  # share of heated training dialogues whose annotator repeats the insult
 MIN_CHARACTERS, MAX_CHARACTERS = 200, 1000
 
@@ -53,8 +52,7 @@ def test_scenes(rng: Random) -> Iterator[tuple[Scene, list[str]]]:
     """The test's scenes with a reference in every style; a heated one has an insulting and a neutral one of each."""
     taken = set[str]()
     for scenario in scenarios():
-        count = TEST_PER_SEEN if scenario["split"] == "seen" else TEST_PER_UNSEEN
-        for scene in scenes(scenario, "test", count, rng, taken):
+        for scene in scenes(scenario, "test", TEST_PER_SCENARIO, rng, taken):
             yield scene, [summarize(scene, style, tone) for style in styles(scene) for tone in tones(scene)]
 
 

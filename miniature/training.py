@@ -24,17 +24,14 @@ class Plan(NamedTuple):
     batch: int
     learning_rate: float
     seed: int
-    cycles: int = 1  # equal parts, each with a learning rate that rises and falls
 
 
-def rate(step: int, plan: Plan) -> float:
-    """Factor of the learning rate: a short warm-up, constant, then linear to 0, in each cycle.
+def rate(step: int, steps: int) -> float:
+    """Factor of the learning rate: a short warm-up, constant, then linear to 0.
 
-    Whoever wants more steps can go on from any state before the decay, or with one more cycle as long as those before
-    (warm restarts: Loshchilov & Hutter 2017, arXiv 1608.03983).
+    Whoever wants more steps can go on from any state before the decay.
     """
-    steps = plan.steps // plan.cycles
-    step, warmup = step % steps, max(1, min(100, steps // 20))
+    warmup = max(1, min(100, steps // 20))
     return min(1.0, (step + 1) / warmup, (steps - step) / (DECAY * steps))
 
 
@@ -60,7 +57,7 @@ def fit(
     batches = data(first)
     for step in range(first, plan.steps):
         for group in optimizer.param_groups:
-            group["lr"] = plan.learning_rate * rate(step, plan)
+            group["lr"] = plan.learning_rate * rate(step, plan.steps)
         loss = loss_of({name: tensor.to(device) for name, tensor in next(batches).items()})
         optimizer.zero_grad()
         loss.backward()

@@ -147,7 +147,7 @@ def joined() -> Iterator[None]:
                 if not isinstance(error, InputError):
                     traceback.print_exc()
                 time.sleep(LATER)  # what is wrong for all the first one says, and ends this one
-            elif rank == 0:
+            else:
                 group.speaks()
             with suppress(dist.DistError):
                 post(store, rank, f": {error}")

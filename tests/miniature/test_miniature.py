@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from miniature.pretraining import SEEN
 from miniature.quarrels import HEAT, insults
 from miniature.scenes import ACTS, PLOTS, acts_of, render
 
-DATA = Path(__file__).parents[2] / "data" / "miniature"
+DATA, MODELS = (Path(__file__).parents[2] / kind / "miniature" for kind in ("data", "models"))
 
 
 def variants(phrasing: str) -> Iterator[str]:
@@ -55,6 +56,11 @@ def references(row: dict[str, Any]) -> list[str]:
 )
 def test_the_committed_corpus_is_what_the_content_makes(part: str, made: Callable[[], list[dict[str, Any]]]) -> None:
     assert made() == rows(part)
+
+
+def test_the_adapter_names_its_base_by_the_path_that_every_clone_has() -> None:
+    told = json.loads((MODELS / "adapter/adapter_config.json").read_text(encoding="utf-8"))
+    assert told["base_model_name_or_path"] == "models/miniature/base"
 
 
 def test_the_committed_lists_hold_every_insult_and_every_word() -> None:
