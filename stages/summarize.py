@@ -30,7 +30,7 @@ ADAPTERS = {"sft": Path("models/adapter"), "ppo": Path("models/ppo")}
 def main() -> None:
     import torch
 
-    from detox.corpus import dialogues
+    from detox.corpus import dialogues, risk
     from detox.generation import summaries
     from detox.model.classifier import Classifier
     from detox.params import reading, sections
@@ -39,22 +39,13 @@ def main() -> None:
 
     p, model, seed = reading.load(sections.Summarize), reading.load(sections.Model), reading.seed()
     judged, device = reading.load(sections.Classifier, section="reward"), devices.chosen()
-    inputs = [
-        TRAIN,
-        TEST,
-        RISK,
-        *ADAPTERS.values(),
-        local.path(model.source),
-        local.path(judged.source),
-        Path(p.provocations),
-    ]
+    models = [local.path(model.source), local.path(judged.source), *ADAPTERS.values()]
+    inputs = [TRAIN, TEST, RISK, *models, Path(p.provocations)]
     test, reward = dialogues.load(TEST), Classifier(judged, device)
-    beside = {"provoked": provoked(test, p, reward), "held_out": held_out()}
+    beside = {"provoked": provoked(test, p, reward), "held_out": risk.parted(RISK, dialogues.load(TRAIN))[2]}
     settings = [seed, model, judged, p, devices.name(device)]
-    all_of_them, each = (
-        [*test, *chain(*beside.values())],
-        {"sft": 1 + p.samples + p.stress_samples, "ppo": 1 + p.samples},
-    )
+    all_of_them = [*test, *chain(*beside.values())]
+    each = {"sft": 1 + p.samples + p.stress_samples, "ppo": 1 + p.samples}
 
     def fits(state: checkpoints.State) -> bool:
         drawn = state.record.get("drawn")
@@ -90,14 +81,6 @@ def provoked(test: "list[Dialogue]", p: "sections.Summarize", reward: "Classifie
     calm = [dialogue for dialogue, each in zip(test, toxicity, strict=True) if each < risk.RISKY]
     turns = parsing.entries(Path(p.provocations), "summarize.provocations")
     return provocations.provoked(dialogues.evenly(calm, p.provoked), turns)
-
-
-def held_out() -> "list[Dialogue]":
-    """The risky training dialogues that PPO has not seen."""
-    from detox.corpus import dialogues, risk
-
-    train = dialogues.load(TRAIN)
-    return [dialogue for dialogue, each in zip(train, risk.read(RISK, train), strict=True) if each.held_out]
 
 
 def draw(

@@ -17,25 +17,26 @@ from typing import TYPE_CHECKING
 from stages import note_cut, run_in_ranks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from transformers import PreTrainedTokenizerBase
 
     from detox.corpus.dialogues import Dialogue
     from detox.model.policy import Policy
-    from detox.params import training
+    from detox.ppo.looks import Look
     from detox.ppo.state import TrainState
     from detox.ppo.stats import StepStats
+    from detox.runtime.checkpoints import Run
 
 WATCHED = 3  # dialogues that are summarised at each snapshot
 TRAIN, RISK, ADAPTER = Path("data/prepared/train.jsonl"), Path("data/risk.jsonl"), Path("models/adapter")
 
 
 def main() -> None:
-    from detox.corpus import dialogues
-    from detox.model import adapters, prompts
+    from detox.corpus import dialogues, risk
+    from detox.model import prompts
     from detox.model.classifier import Classifier
-    from detox.model.policy import POLICY, Policy
+    from detox.model.policy import Policy
     from detox.params import reading, sections, training
     from detox.ppo import looks, trainer
     from detox.ppo.rollouts import Models
@@ -43,53 +44,55 @@ def main() -> None:
     from detox.runtime import checkpoints, devices, memory, ranks, trackers, tracking
     from detox.sources import local
 
-    p, model, seed, wanted = reading.load(training.Ppo), reading.load(sections.Model), reading.seed(), trackers.wanted()
-    device = devices.chosen()
+    p, model, seed = reading.load(training.Ppo), reading.load(sections.Model), reading.seed()
+    judged, device, base = (
+        reading.load(sections.Classifier, section="reward"),
+        devices.chosen(),
+        local.path(model.source),
+    )
     model.check_micro_batch(p)
-    base, judged = local.path(model.source), reading.load(sections.Classifier, section="reward")
-    policy, reward = Policy(base, ADAPTER, model.dtype, device), Classifier(judged, device)
-    prompt, (train, risky) = prompts.load(base, model), to_train(dialogues.load(TRAIN))
-    texts = [dialogue.text for dialogue in train]
-    note_cut(cut := sum(prompt.too_long(texts)), len(texts), model.max_prompt_tokens)
-    models = Models(policy, reward, prompt)
-    watched = to_watch(train, risky)
-    state, inputs = TrainState(policy, p), [TRAIN, RISK, ADAPTER, base, local.path(judged.source)]
-    with checkpoints.resumable(
-        "train_ppo", [seed, model, judged, p, devices.name(device)], inputs, p.checkpoint_every, state.fits
-    ) as unfinished:
-        look = partial(looks.look, models, watched, p.max_new_tokens)
-        if unfinished.state:
-            state.restore(unfinished.state)
-            record(policy, state, p, cut)
-        else:
-            state.looks["before"] = look()
+    policy = Policy(base, ADAPTER, model.dtype, device)
+    models = Models(policy, Classifier(judged, device), prompts.load(base, model))
+    train, risky, _ = risk.parted(RISK, dialogues.load(TRAIN))
+    texts, state = [dialogue.text for dialogue in train], TrainState(policy, p)
+    note_cut(cut := sum(models.prompt.too_long(texts)), len(texts), model.max_prompt_tokens)
+    settings = [seed, model, judged, p, devices.name(device)]
+    inputs = [TRAIN, RISK, ADAPTER, base, local.path(judged.source)]
+    with checkpoints.resumable("train_ppo", settings, inputs, p.checkpoint_every, state.fits) as unfinished:
+        look = partial(looks.look, models, to_watch(train, risky), p.max_new_tokens)
+        recorded = partial(record, policy, state, p.batch_size, cut)
+        begin(state, look, recorded, unfinished)
         steps = memory.sparing(lambda p: trainer.train(models, texts, risky, p, seed, state), p, state)
-        run, settings = f"ppo-{unfinished.area.name}", {"seed": seed, **asdict(p)}
-        with (
-            tracking.tracked(wanted, run, settings) as told,
-            reported(state, unfinished.area / "diverged", prompt.tokenizer),
-        ):
+        run = trackers.wanted(), f"ppo-{unfinished.area.name}", {"seed": seed, **asdict(p)}
+        with tracking.tracked(*run) as told, reported(state, unfinished.area / "diverged", models.prompt.tokenizer):
             for row in shown(steps, p.steps, state.step):
                 told(row.step, asdict(row))
-                if row.step % p.snapshot_every == 0:
-                    state.snapshots[row.step] = adapters.weights(policy.language_model, POLICY)
-                    state.looks[f"step_{row.step:04d}"] = look()
-                record(policy, state, p, cut)
-                unfinished.keep(state.freeze())
+                keep(state, look if row.step % p.snapshot_every == 0 else None, recorded, unfinished)
         if ranks.rank() == 0:
-            publish(policy, state, p)
+            publish(policy, state)
 
 
-def to_train(train: "list[Dialogue]") -> "tuple[list[Dialogue], list[bool]]":
-    """The dialogues but for those that are held out, and which of them are risky."""
-    from detox.corpus import risk
+def begin(state: "TrainState", look: "Callable[[], Look]", recorded: "Callable[[], None]", unfinished: "Run") -> None:
+    """From where an interrupted run stood, or with a first look."""
+    if unfinished.state:
+        state.restore(unfinished.state)
+        recorded()
+    else:
+        state.looks["before"] = look()
 
-    used = [
-        (dialogue, each.risky)
-        for dialogue, each in zip(train, risk.read(RISK, train), strict=True)
-        if not each.held_out
-    ]
-    return [dialogue for dialogue, _ in used], [risky for _, risky in used]
+
+def keep(
+    state: "TrainState", look: "Callable[[], Look] | None", recorded: "Callable[[], None]", unfinished: "Run"
+) -> None:
+    """What a step leaves: a snapshot where there is to be a look, the curves, the state."""
+    from detox.model import adapters
+    from detox.model.policy import POLICY
+
+    if look:
+        state.snapshots[state.step] = adapters.weights(state.model, POLICY)
+        state.looks[f"step_{state.step:04d}"] = look()
+    recorded()
+    unfinished.keep(state.freeze())
 
 
 def shown(steps: "Iterator[StepStats]", total: int, done: int) -> "Iterator[StepStats]":
@@ -122,7 +125,7 @@ def to_watch(train: "list[Dialogue]", risky: list[bool]) -> dict[str, str]:
     return {dialogue.id: dialogue.text for dialogue in seen}
 
 
-def record(policy: "Policy", state: "TrainState", p: "training.Ppo", cut: int) -> None:
+def record(policy: "Policy", state: "TrainState", batch_size: int, cut: int) -> None:
     """The curves so far, after every step: `dvc plots` and `dvc metrics` follow them while the stage runs."""
     import pandas
 
@@ -131,13 +134,13 @@ def record(policy: "Policy", state: "TrainState", p: "training.Ppo", cut: int) -
     from detox.runtime import ranks
 
     if ranks.rank() == 0:
-        summary = policy.sizes() | stats.summary(state.rows, p.batch_size) | {"prompts_cut": cut}
+        summary = policy.sizes() | stats.summary(state.rows, batch_size) | {"prompts_cut": cut}
         files.write_metrics(Path("metrics/train.json"), summary, exact=("kl_first", "ratio_error_first"))
         files.write_metrics(Path("metrics/samples.json"), looks.by_dialogue(state.looks))
         files.write_csv(Path("metrics/train.csv"), pandas.DataFrame(state.rows).drop(columns="ratio_error"))
 
 
-def publish(policy: "Policy", state: "TrainState", p: "training.Ppo") -> None:
+def publish(policy: "Policy", state: "TrainState") -> None:
     """The adapters."""
     from detox import files
     from detox.model import adapters

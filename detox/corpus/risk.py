@@ -62,3 +62,11 @@ def read(path: Path, dialogues: Sequence[Dialogue]) -> list[Risk]:
     ):
         raise InputError(f"{path} is not of these dialogues: run 'dvc repro rank_dialogues'")
     return [Risk(*found[dialogue.id]) if dialogue.id in found else CALM for dialogue in dialogues]
+
+
+def parted(path: Path, dialogues: Sequence[Dialogue]) -> tuple[list[Dialogue], list[bool], list[Dialogue]]:
+    """The dialogues that PPO trains on, which of them are risky, and those that are held out from it; as `read`."""
+    told = list(zip(dialogues, read(path, dialogues), strict=True))
+    used = [(dialogue, each.risky) for dialogue, each in told if not each.held_out]
+    held_out = [dialogue for dialogue, each in told if each.held_out]
+    return [dialogue for dialogue, _ in used], [risky for _, risky in used], held_out

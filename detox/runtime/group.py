@@ -141,6 +141,7 @@ def joined() -> Iterator[None]:
         dist.destroy_process_group()
     except BaseException as error:
         if group.lost:
+            time.sleep(60 if rank else 0)  # to be ended, by the thread that watches
             raise InputError(group.lost) from error
         if isinstance(error, Exception):
             if rank:
