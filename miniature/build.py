@@ -29,7 +29,8 @@ DATA, MODELS, STATES = Path("data/miniature"), Path("models/miniature"), Path(".
 FOLDERS = {"reward": "toxicity", "judge": "judge"}
 SEED = 2026
 BASE = Plan(steps=7000, batch=32, learning_rate=2e-2, seed=2026)
-ADAPTER = Plan(steps=3000, batch=16, learning_rate=4e-3, seed=0)
+WORDS = Plan(steps=1500, batch=32, learning_rate=1e-2, seed=2027)
+ADAPTER = Plan(steps=2000, batch=16, learning_rate=4e-3, seed=0)
 CLASSIFIER = Plan(steps=900, batch=48, learning_rate=2e-3, seed=2026)
 CLASSIFIER_TEXTS = 12000
 VOCABULARY_SCENES = 4000
@@ -91,15 +92,26 @@ def build_classifiers() -> None:
 
 
 def build_language_models(device: torch.device) -> None:
-    """Trains the base and its adapter. Their states are those of this vocabulary."""
-    tokenizer = language_models.train_tokenizer(list(vocabulary_texts()))
-    states = STATES / hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:8]
-    base, seconds = language_models.pretrain(tokenizer, BASE, states / "base.safetensors", device)
+    """Trains the base and its adapter. Their states are those of their vocabulary."""
+    first = language_models.tokenizer_of(language_models.pieces(list(vocabulary_texts())))
+    tokenizer = language_models.with_words(first)
+    words = language_models.practice(first, tokenizer)
+    base, seconds = language_models.pretrain(first, BASE, states(first) / "base.safetensors", device)
+    base = language_models.with_vectors(base, first, tokenizer)
+    base, more = language_models.learn_words(base, tokenizer, words, WORDS, states(tokenizer) / "base.safetensors")
     save(base.half(), tokenizer, "base")
-    adapter, more = language_models.tune(base.float(), tokenizer, ADAPTER, states / "adapter.safetensors")
+    state = states(tokenizer) / "adapter.safetensors"
+    adapter, rest = language_models.tune(base.float(), tokenizer, words, ADAPTER, state)
     save_adapter(adapter.cpu())
-    made = {"device": device.type, "torch": torch.__version__.split("+")[0], "minutes": round((seconds + more) / 60)}
-    files.write_metrics(MODELS / "build.json", {**made, "base": BASE._asdict(), "adapter": ADAPTER._asdict()})
+    minutes = round((seconds + more + rest) / 60)
+    made = {"device": device.type, "torch": torch.__version__.split("+")[0], "minutes": minutes}
+    plans = {"base": BASE._asdict(), "words": WORDS._asdict(), "adapter": ADAPTER._asdict()}
+    files.write_metrics(MODELS / "build.json", made | plans)
+
+
+def states(tokenizer: PreTrainedTokenizerFast) -> Path:
+    """Where the states of models with this vocabulary are."""
+    return STATES / hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:8]
 
 
 def main(device: str) -> None:

@@ -24,9 +24,10 @@ from transformers import (
 
 from miniature import training
 from miniature.grammar import SPEAKERS, VALUES, content, fill, with_article
-from miniature.pretraining import POOLS, SEEN, disguised, other_word
+from miniature.pretraining import POOLS, SEEN, disguised
 from miniature.quarrels import HEAT
 from miniature.scenes import draw_spans, render, styles
+from miniature.words import LEXICON, other_word
 
 LABELS = {0: "nothate", 1: "hate"}
 FRAMES = content("frames.yaml")
@@ -44,7 +45,7 @@ def words(kind: str, rng: Random) -> dict[str, str]:
         adjective += 1 if adjective + 1 < len(adjectives) else -1
     insult = nouns[noun] if rng.random() < 0.3 else f"{adjectives[adjective]} {nouns[noun]}"
     names = rng.sample(VALUES["names"]["train"] + VALUES["names"]["test"], 2)
-    thing = other_word("a", rng)
+    thing = other_word("a", rng, LEXICON)
     return {
         **dict(zip("ab", rng.sample(SPEAKERS, 2) if rng.random() < 0.6 else names, strict=True)),
         "over": rng.choice(POOLS["noun"][KINDS.index(kind) :: 2]),
@@ -54,7 +55,7 @@ def words(kind: str, rng: Random) -> dict[str, str]:
         "a_insult": with_article(insult),
         "thing": thing,
         "a_thing": with_article(thing),
-        "quality": other_word("a", rng),
+        "quality": other_word("a", rng, LEXICON),
         "group": rng.choice(HEAT["groups"]["train"] + HEAT["groups"]["test"]),
     }
 
@@ -62,7 +63,7 @@ def words(kind: str, rng: Random) -> dict[str, str]:
 def context(kind: str, rng: Random) -> str:
     """A harmless sentence or two from the kind's own half of the scenarios: of a dialogue or of its summary."""
     scenario = rng.choice(SEEN[KINDS.index(kind) :: 2])
-    shown = render(scenario, "train", rng, disguised(draw_spans(scenario, "train", rng), rng))
+    shown = render(scenario, "train", rng, disguised(draw_spans(scenario, "train", rng), rng, LEXICON))
     if rng.random() < 0.5:
         return fill(shown.plot["summaries"][rng.choice(styles(shown))], shown.told() | {"heat": ""})
     turn = rng.choice([i for i, (origin, _) in enumerate(shown.origins) if origin == "plot"])

@@ -10,8 +10,8 @@ from random import Random
 from typing import Any
 
 from miniature.grammar import scenarios
-from miniature.pretraining import LEXICON
 from miniature.scenes import Scene, facts, render, styles, summarize, tones
+from miniature.words import LEXICON
 
 TRAIN_PER_SCENARIO = 50
 TEST_PER_SCENARIO = 4

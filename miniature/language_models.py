@@ -1,5 +1,6 @@
 """The base model and its adapter: a T5 of FLAN's shape with a few layers, and a LoRA that teaches it to summarise."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,14 +19,15 @@ from detox.params.kinds import PROMPT
 from miniature import training
 from miniature.corpus import annotate
 from miniature.grammar import VALUES
-from miniature.pretraining import LEXICON, SENTINELS, Example, blurred, example, made_up_word, scene
+from miniature.pretraining import SENTINELS, SHORT, Example, blurred, example, scene
 from miniature.scenes import styles
+from miniature.words import LEXICON, content_words, made_up_word
 
 BUCKET = 32  # batches drawn at once and sorted by length, so that little is padding
 WORDS, STARTS, ENDS = 6000, 500, 400  # whole words; pieces that begin a word; pieces that go on with one
 
 
-def pieces(texts: Sequence[str]) -> list[tuple[str, float]]:
+def pieces(texts: Sequence[str]) -> list[str]:
     """A unigram vocabulary (Kudo 2018) with which a known word is one piece, and any other as few as possible.
 
     Names are never whole: they are to be copied piece by piece, as names that nobody has met.
@@ -43,14 +45,15 @@ def pieces(texts: Sequence[str]) -> list[tuple[str, float]]:
     found += [f"▁{piece}" for piece, _ in sorted(starts.items(), key=lambda item: (-item[1], item[0]))[:STARTS]]
     found += [piece for piece, _ in sorted(ends.items(), key=lambda item: (-item[1], item[0]))[:ENDS]]
     found += [f"▁{word}" for word in known[:WORDS]]
+    return list(dict.fromkeys(found))
+
+
+def tokenizer_of(found: Sequence[str]) -> PreTrainedTokenizerFast:
+    """The pieces in T5's conventions. Digits and punctuation stand alone."""
     # Equal scores: the fewest pieces win, of these the split whose pieces differ most in length.
-    return [(piece, -10 + 0.01 * len(piece) ** 2) for piece in dict.fromkeys(found)]
-
-
-def train_tokenizer(texts: Sequence[str]) -> PreTrainedTokenizerFast:
-    """The vocabulary in T5's conventions. Digits and punctuation stand alone."""
-    special = ["<pad>", "</s>", "<unk>"]
-    tokenizer = Tokenizer(models.Unigram([(token, 0.0) for token in special] + pieces(texts), unk_id=2))
+    scored = [(token, 0.0) for token in ("<pad>", "</s>", "<unk>")]
+    scored += [(piece, -10 + 0.01 * len(piece) ** 2) for piece in dict.fromkeys(found)]
+    tokenizer = Tokenizer(models.Unigram(scored, unk_id=2))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.WhitespaceSplit(),
@@ -148,30 +151,86 @@ def loss_of(model: Any, batch: dict[str, Tensor]) -> Tensor:
     ).loss
 
 
+def optimise(
+    model: Any,
+    draw: Callable[[Random, int], Example],
+    tokenizer: PreTrainedTokenizerFast,
+    plan: training.Plan,
+    state: Path,
+) -> float:
+    """Trains all weights on what `draw` gives; the seconds that it took."""
+    # T5's own optimiser: its step is relative to a weight's size, which suits embeddings of size 1.
+    optimizer = Adafactor(model.parameters(), lr=plan.learning_rate, scale_parameter=True, relative_step=False)
+    data = lambda start: batches(draw, tokenizer, plan, start)  # noqa: E731
+    return training.fit(model, data, lambda batch: loss_of(model, batch), optimizer, plan, state)
+
+
 def pretrain(
     tokenizer: PreTrainedTokenizerFast, plan: training.Plan, state: Path, device: torch.device
 ) -> tuple[T5ForConditionalGeneration, float]:
-    """The base: text-to-text tasks over parts of training dialogues, no summaries. Also the seconds that it took.
+    """The base: text-to-text tasks over parts of training dialogues, no summaries. Also the seconds that it took."""
+    torch.manual_seed(plan.seed)
+    model = new_base(tokenizer).to(device)  # type: ignore[arg-type]
+    return model, optimise(model, example, tokenizer, plan, state)
+
+
+def with_words(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
+    """The vocabulary with every word of the content as one piece, as a large model has met every word of a language."""
+    found = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    known = [piece for piece, _ in found if piece not in tokenizer.all_special_tokens]
+    return tokenizer_of([*known, *(f"▁{word}" for word in content_words())])
+
+
+@torch.no_grad()
+def with_vectors(
+    base: T5ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, wider: PreTrainedTokenizerFast
+) -> T5ForConditionalGeneration:
+    """The base for a wider vocabulary: a new word's vector is the mean of those of the pieces that spelt it."""
+    known, vectors = tokenizer.get_vocab(), base.shared.weight.clone()
+    base.resize_token_embeddings(len(wider), mean_resizing=False)
+    for piece, row in wider.get_vocab().items():
+        spelt = [known[piece]] if piece in known else tokenizer(piece[1:], add_special_tokens=False)["input_ids"]
+        base.shared.weight[row] = vectors[spelt].mean(0)
+    return base
+
+
+def practice(tokenizer: PreTrainedTokenizerFast, wider: PreTrainedTokenizerFast) -> list[str]:
+    """Words to copy: the lexicon, the new words twice, as many strings of pieces, all pieces equally often."""
+    known, rng = tokenizer.get_vocab(), Random(0)
+    new = sorted(piece[1:] for piece in wider.get_vocab() if piece not in known)
+    starts = sorted(piece[1:] for piece in known if re.fullmatch(r"▁[A-Za-z]?[a-z]{1,2}", piece))
+    ends = sorted(piece for piece in known if re.fullmatch(r"[a-z]{1,3}", piece))
+    spelt = [rng.choice(starts) + "".join(rng.choices(ends, k=rng.randint(1, 3))) for _ in range(2 * len(new))]
+    return LEXICON + new * 2 + spelt
+
+
+def learn_words(
+    base: T5ForConditionalGeneration,
+    tokenizer: PreTrainedTokenizerFast,
+    words: list[str],
+    plan: training.Plan,
+    state: Path,
+) -> tuple[T5ForConditionalGeneration, float]:
+    """The base goes on with more words. Also the seconds that it took.
 
     Its weights are rounded to half precision, in which they are stored: the adapter is tuned on what is stored.
     """
-    torch.manual_seed(plan.seed)
-    model = new_base(tokenizer).to(device)  # type: ignore[arg-type]
-    # T5's own optimiser: its step is relative to a weight's size, which suits embeddings of size 1.
-    optimizer = Adafactor(model.parameters(), lr=plan.learning_rate, scale_parameter=True, relative_step=False)
-    data = lambda start: batches(example, tokenizer, plan, start)  # noqa: E731
-    seconds = training.fit(model, data, lambda batch: loss_of(model, batch), optimizer, plan, state)
-    return model.half().float(), seconds
+    seconds = optimise(base, lambda rng, _: example(rng, SHORT, words), tokenizer, plan, state)
+    return base.half().float(), seconds
 
 
-def draw_summaries(rng: Random, _: int) -> Example:
+def summaries(rng: Random, words: list[str]) -> Example:
     """A training scene and what each annotator makes of it."""
-    shown = scene(rng)
-    return fill(PROMPT, blurred(shown, rng)), [annotate(shown, style, rng) for style in styles(shown)]
+    shown = scene(rng, words)
+    return fill(PROMPT, blurred(shown, rng, words)), [annotate(shown, style, rng) for style in styles(shown)]
 
 
 def tune(
-    base: T5ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, plan: training.Plan, state: Path
+    base: T5ForConditionalGeneration,
+    tokenizer: PreTrainedTokenizerFast,
+    words: list[str],
+    plan: training.Plan,
+    state: Path,
 ) -> tuple[PeftModel, float]:
     """The adapter: supervised summaries of fresh training scenes, LoRA r=32 on all linear layers.
 
@@ -189,6 +248,6 @@ def tune(
     model = get_peft_model(base, config)
     trainable = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=plan.learning_rate)
-    data = lambda start: batches(draw_summaries, tokenizer, plan, start)  # noqa: E731
+    data = lambda start: batches(lambda rng, _: summaries(rng, words), tokenizer, plan, start)  # noqa: E731
     seconds = training.fit(model, data, lambda batch: loss_of(model.get_base_model(), batch), optimizer, plan, state)
     return model, seconds

@@ -28,8 +28,8 @@ CARD = """# The miniature's models
 Made by `python -m miniature.build`, measured by `python -m miniature.measure`. How: miniature/README.md.
 
 Base and adapter were trained with torch {torch} on {device}, in {minutes} minutes of the processor: the base in
-{base[steps]:,} steps of {base[batch]} texts (seed {base[seed]}), the adapter in {adapter[steps]:,} of
-{adapter[batch]} dialogues (seed {adapter[seed]}).
+{base[steps]:,} steps of {base[batch]} texts (seed {base[seed]}) and {words[steps]:,} more with all words of the content
+(seed {words[seed]}), the adapter in {adapter[steps]:,} of {adapter[batch]} dialogues (seed {adapter[seed]}).
 
 """
 CLASSIFIER_CARD = """## {title}

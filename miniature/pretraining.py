@@ -10,19 +10,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
-from miniature.grammar import HERE, SPEAKERS, VALUES, fill, scenarios, values, viewed
+from miniature.grammar import SPEAKERS, VALUES, fill, scenarios, values, viewed
 from miniature.quarrels import HEAT, report
 from miniature.scenes import ACTS, PLOTS, Scene, acts_of, draw_spans, render, tones
+from miniature.words import LEXICON, changed, made_up_word, other_word
 
-CONSONANTS = "b br c ch cr d dr f fl g gr h j k l m n p pl qu r s sh st t th tr v w y z".split()
-VOWELS = "a e i o u ai ea ee oo ou".split()
-CODAS = ["", "", "n", "r", "s", "l", "th", "ck", "nd", "ster", "ly", "ing", "y", "e", "x", "m", "ft", "ton", "ford"]
 SENTINELS = [f"<extra_id_{i}>" for i in range(12)]
 SHORT = 4000  # steps, the first ones, that read a turn or two at a time
-FOREIGN, CHANGED, MADE_UP = 0.5, 0.3, 0.3  # shares: spans of other scenarios; words exchanged; of these, made up
+FOREIGN = 0.5  # share of the scenes whose spans are those of other scenarios
 
 SEEN = [scenario for scenario in scenarios() if scenario["split"] == "seen"]
-LEXICON = (HERE / "lexicon.txt").read_text(encoding="utf-8").split()
 Example = tuple[str, list[str]]  # a source and its targets
 
 
@@ -56,45 +53,22 @@ POOLS = {
 }
 
 
-def made_up_word(word: str, rng: Random) -> str:
-    """A pronounceable nonsense word, capital where the given one is; digits become other digits."""
-    if any(letter.isdigit() for letter in word):
-        return "".join(rng.choice("123456789") if letter.isdigit() else letter for letter in word)
-    new = "".join(rng.choice(CONSONANTS) + rng.choice(VOWELS) for _ in range(rng.randint(1, 3))) + rng.choice(CODAS)
-    return new.capitalize() if word[0].isupper() else new
-
-
-def other_word(word: str, rng: Random) -> str:
-    """Any word of the lexicon, or a made-up one."""
-    return made_up_word(word, rng) if rng.random() < MADE_UP else rng.choice(LEXICON)
-
-
-def changed(span: str, rng: Random) -> str:
-    """The span with some of its longer words exchanged."""
-    share = rng.choice([0, CHANGED, 2 * CHANGED])
-    return re.sub(
-        r"(?<![<\w~])[a-z]{4,}(?![\w>~])",
-        lambda word: other_word(word[0], rng) if rng.random() < share else word[0],
-        span,
-    )
-
-
-def disguised(drawn: dict[str, str], rng: Random) -> dict[str, str]:
+def disguised(drawn: dict[str, str], rng: Random, words: list[str]) -> dict[str, str]:
     """The drawn spans, some of them of other scenarios, some with other words; half of the names made up."""
     shown = dict(drawn)
     foreign = rng.random() < FOREIGN
     for key, span in drawn.items():
         if key in KINDS:
-            shown[key] = changed(rng.choice(POOLS[KINDS[key]]) if foreign else span, rng)
+            shown[key] = changed(rng.choice(POOLS[KINDS[key]]) if foreign else span, rng, words)
         elif key in ("name", "name3", "town") and rng.random() < 0.5:
             shown[key] = made_up_word(span, rng)
     return shown
 
 
-def scene(rng: Random) -> Scene:
+def scene(rng: Random, words: list[str]) -> Scene:
     """A training scene with disguised spans."""
     scenario = rng.choice(SEEN)
-    return render(scenario, "train", rng, disguised(draw_spans(scenario, "train", rng), rng))
+    return render(scenario, "train", rng, disguised(draw_spans(scenario, "train", rng), rng, words))
 
 
 def retold(shown: Scene, at: int, style: int, rng: Random) -> str:
@@ -111,9 +85,9 @@ def retold(shown: Scene, at: int, style: int, rng: Random) -> str:
     return " ".join(told)
 
 
-def retell(rng: Random, widest: int) -> Example:
+def retell(rng: Random, words: list[str], widest: int) -> Example:
     """Some turns in a row, each of their acts told by a third person: by two, in different words."""
-    shown = scene(rng)
+    shown = scene(rng, words)
     width = rng.choice([width for width in (1, 1, 2, 2, 3, 4, 5, 12) if width <= widest])
     first = rng.randrange(max(1, len(shown.turns) - width + 1))
     last = min(first + width, len(shown.turns))
@@ -124,9 +98,9 @@ def retell(rng: Random, widest: int) -> Example:
     ]
 
 
-def window(rng: Random, width: int) -> list[str]:
+def window(rng: Random, words: list[str], width: int) -> list[str]:
     """Some lines in a row of a training dialogue."""
-    lines = scene(rng).lines
+    lines = scene(rng, words).lines
     first = rng.randrange(max(1, len(lines) - width + 1))
     return lines[first : first + width]
 
@@ -148,24 +122,24 @@ def corrupt(text: str, rng: Random) -> Example:
     return " ".join(source), [" ".join(target) or SENTINELS[0]]
 
 
-def denoise(rng: Random, widest: int) -> Example:
+def denoise(rng: Random, words: list[str], widest: int) -> Example:
     """Some turns in a row with gaps."""
-    return corrupt(" ".join(window(rng, min(widest, rng.randint(2, 4)))), rng)
+    return corrupt(" ".join(window(rng, words, min(widest, rng.randint(2, 4)))), rng)
 
 
-def say_again(rng: Random, widest: int) -> Example:
+def say_again(rng: Random, words: list[str], widest: int) -> Example:
     """A turn from its first words."""
-    lines = window(rng, min(widest, rng.randint(2, 5)))
+    lines = window(rng, words, min(widest, rng.randint(2, 5)))
     turn = rng.choice(lines)
     start = " ".join(turn.split(" ")[:4])
     return f"How did it go on? {start} ...\n" + "\n".join(lines), [turn]
 
 
-def repeat(rng: Random, _: int) -> Example:
+def repeat(rng: Random, words: list[str], _: int) -> Example:
     """Words of any kind: of the lexicon, made up, names, numbers, insults."""
     pools: list[Callable[[], str]] = [
-        lambda: rng.choice(LEXICON),
-        lambda: rng.choice(LEXICON),
+        lambda: rng.choice(words),
+        lambda: rng.choice(words),
         lambda: made_up_word("a", rng),
         lambda: made_up_word("A", rng),
         lambda: rng.choice(VALUES["names"]["train"] + VALUES["towns"]["train"]),
@@ -176,15 +150,20 @@ def repeat(rng: Random, _: int) -> Example:
     return f"Repeat: {text}", [text]
 
 
-TASKS: dict[Callable[[Random, int], Example], float] = {retell: 0.6, denoise: 0.12, say_again: 0.13, repeat: 0.15}
+TASKS: dict[Callable[[Random, list[str], int], Example], float] = {
+    retell: 0.6,
+    denoise: 0.12,
+    say_again: 0.13,
+    repeat: 0.15,
+}
 
 
-def example(rng: Random, step: int) -> Example:
+def example(rng: Random, step: int, words: list[str] = LEXICON) -> Example:
     """A source and its targets of a random task; in the first steps of a turn or two."""
-    return rng.choices(list(TASKS), list(TASKS.values()))[0](rng, 2 if step < SHORT else 12)
+    return rng.choices(list(TASKS), list(TASKS.values()))[0](rng, words, 2 if step < SHORT else 12)
 
 
-def blurred(shown: Scene, rng: Random) -> str:
+def blurred(shown: Scene, rng: Random, words: list[str]) -> str:
     """The dialogue with up to a quarter of its words replaced, by any word or a made-up one, but never its spans.
 
     Whoever can still tell what happened does not hang on single words, and will get along with new phrasings.
@@ -196,6 +175,6 @@ def blurred(shown: Scene, rng: Random) -> str:
     share = rng.choice([0, rng.uniform(0, 0.25)])
     return re.sub(
         r"(?<![#\w])[A-Za-z]+",
-        lambda word: word[0] if word[0] in kept or rng.random() >= share else other_word(word[0], rng),
+        lambda word: word[0] if word[0] in kept or rng.random() >= share else other_word(word[0], rng, words),
         shown.text,
     )

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import PreTrainedTokenizerFast
 
 from detox import parsing
 from detox.corpus.dialogues import Dialogue
 from detox.evaluation.quality import slot_recall
-from miniature import corpus, examples, language_models, pretraining, training
+from miniature import corpus, examples, language_models, pretraining, training, words
 from miniature.grammar import VALUES, fill, numbers, scenarios, spans, third_person, values, vary, viewed
 from miniature.pretraining import SEEN
 from miniature.quarrels import HEAT, insults
@@ -65,10 +66,10 @@ def test_the_adapter_names_its_base_by_the_path_that_every_clone_has() -> None:
 
 def test_the_committed_lists_hold_every_insult_and_every_word() -> None:
     assert (DATA / "insults.txt").read_text(encoding="utf-8").split("\n") == [*insults(), ""]
-    words = (DATA / "words.txt").read_text(encoding="utf-8").split()
-    assert words == sorted(set(words))
+    listed = (DATA / "words.txt").read_text(encoding="utf-8").split()
+    assert listed == sorted(set(listed))
     said = " ".join(row["dialogue"] for row in rows("test")).lower()
-    assert set(re.findall(r"[a-z]+", said)) <= set(words)
+    assert set(re.findall(r"[a-z]+", said)) <= set(listed)
 
 
 def test_a_summary_states_a_fact_as_its_dialogue_does_but_for_the_persons() -> None:
@@ -116,9 +117,9 @@ def test_a_reference_states_all_of_its_facts_and_an_empty_summary_none() -> None
 
 def test_one_insult_in_twenty_is_one_that_training_never_had() -> None:
     new = set(HEAT["nouns"]["test"] + HEAT["adjectives"]["test"] + HEAT["plain"]["test"])
-    words = [word for row in rows("facts") for said in row.get("quarrel", {}).get("words", []) for word in said.split()]
-    assert len(words) > 500
-    assert 0.03 < sum(word in new for word in words) / len(words) < 0.07
+    said = [word for row in rows("facts") for text in row.get("quarrel", {}).get("words", []) for word in text.split()]
+    assert len(said) > 500
+    assert 0.03 < sum(word in new for word in said) / len(said) < 0.07
     assert not any(re.search(rf"\b({'|'.join(new)})\b", row["dialogue"]) for row in rows("train"))
 
 
@@ -183,8 +184,8 @@ def test_a_heated_test_dialogue_has_references_that_insult_and_others_that_do_no
     facts = {row["id"]: row for row in rows("facts")}
     for row in rows("test"):
         if facts[row["id"]]["mood"] == "heated":
-            words = facts[row["id"]]["quarrel"]["words"]
-            insulting = [any(word in text for word in words) for text in references(row)]
+            insults = facts[row["id"]]["quarrel"]["words"]
+            insulting = [any(insult in text for insult in insults) for text in references(row)]
             assert any(insulting)
             assert not all(insulting)
 
@@ -229,7 +230,7 @@ def test_whatever_is_blurred_its_spans_its_speakers_and_its_turns_stay() -> None
     rng, changed = Random(0), 0
     for _ in range(50):
         scene = render(rng.choice(SEEN), "train", rng)
-        blurred = pretraining.blurred(scene, rng)
+        blurred = pretraining.blurred(scene, rng, words.LEXICON)
         assert re.findall(r"^#Person\d#: ", blurred, re.M) == re.findall(r"^#Person\d#: ", scene.text, re.M)
         assert all(value in blurred for value in scene.slots.values() if value in scene.text)
         changed += sum(new != old for new, old in zip(blurred.split(), scene.text.split(), strict=True))
@@ -237,7 +238,7 @@ def test_whatever_is_blurred_its_spans_its_speakers_and_its_turns_stay() -> None
 
 
 def test_the_vocabulary_gives_back_what_it_has_split_and_knows_no_name() -> None:
-    tokenizer = language_models.train_tokenizer(["the boat is out, #Person1# said at 10:30 to Marta", "it's a boat"])
+    tokenizer = vocabulary(["the boat is out, #Person1# said at 10:30 to Marta", "it's a boat"])
     text = "#Person1# tells Thaddeus at 17:40 that it's a kayak, #Person2#'s boat."
     assert tokenizer.decode(tokenizer(text)["input_ids"], skip_special_tokens=True) == text
     assert "▁boat" in tokenizer.get_vocab()
@@ -245,8 +246,37 @@ def test_the_vocabulary_gives_back_what_it_has_split_and_knows_no_name() -> None
     assert tokenizer.unk_token_id not in tokenizer(text)["input_ids"]
 
 
+def vocabulary(texts: list[str]) -> PreTrainedTokenizerFast:
+    return language_models.tokenizer_of(language_models.pieces(texts))
+
+
+def test_the_wider_vocabulary_has_every_word_of_a_turn_or_a_summary_whole_but_names() -> None:
+    wider = language_models.with_words(vocabulary(["a"]))
+    for word in (
+        "cleaver",
+        "yachts",
+        "halfwit",
+        "pities",
+    ):  # of unseen scenarios, of the test, the third person of pity
+        assert wider.tokenize(word) == [f"▁{word}"]
+    assert len(wider.tokenize("Horatio")) > 1
+    said = {word for row in rows("test") for word in re.findall(r"(?<![\w#])[a-z]{2,}(?!\w)", row["dialogue"])}
+    assert [word for word in said if len(wider.tokenize(word)) > 1] == []
+
+
+def test_a_new_word_begins_as_the_mean_of_its_pieces_and_the_others_stay() -> None:
+    first = vocabulary(["a"])
+    base = language_models.new_base(first)
+    before, wider = base.shared.weight.detach().clone(), language_models.with_words(first)
+    after = language_models.with_vectors(base, first, wider).shared.weight
+    spelt = before[[first.get_vocab()[piece] for piece in first.tokenize("cleaver")]]
+    torch.testing.assert_close(after[wider.get_vocab()["▁cleaver"]], sum(spelt) / len(spelt))
+    for token in ("▁a", "</s>", "<extra_id_3>"):
+        assert torch.equal(after[wider.get_vocab()[token]], before[first.get_vocab()[token]])
+
+
 def test_batches_depend_on_their_number_alone() -> None:
-    tokenizer = language_models.train_tokenizer(["a"])
+    tokenizer = vocabulary(["a"])
     plan = training.Plan(steps=100, batch=4, learning_rate=0.1, seed=7)
     whole = language_models.batches(pretraining.example, tokenizer, plan, 0)
     first = [next(whole) for _ in range(40)]
