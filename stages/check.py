@@ -1,7 +1,8 @@
 """Open once all that the stages behind this one will need, in seconds, before hours are spent on them.
 
 Reads  every source: its pin, configuration, labels, tokenizer, names and shapes of weights, first rows; the test
-       dialogues, the words of rivals.bad_words; params: all sections but ppo, which train_ppo reads first.
+       dialogues, the lists of summarize.provocations and rivals.bad_words; params: all sections but ppo, which
+       train_ppo reads first.
 Writes data/checked, which never changes; or a line on stderr for each thing that is wrong, all of them at once.
 """
 
@@ -85,9 +86,10 @@ def contents(p: Sections, there: Collection[str], errors: "list[InputError]") ->
     if "prepare" in found:
         with noted(errors):
             heads.check(p["prepare"])
-    if "rivals" in p:
-        with noted(errors):
-            parsing.entries(Path(p["rivals"].bad_words), "rivals.bad_words")
+    for section, name in (("summarize", "provocations"), ("rivals", "bad_words")):
+        if section in p:
+            with noted(errors):
+                parsing.entries(Path(getattr(p[section], name)), f"{section}.{name}")
 
 
 def device(p: Sections, errors: "list[InputError]") -> None:

@@ -297,6 +297,10 @@ OTHERS: dict[str, tuple[Spoil, str]] = {
         "params.yaml: ppo.micro_batch_size is 2, but with model.dtype bfloat16 must be ppo.samples_per_prompt, 1: one "
         "prompt at a time",
     ),
+    "no list of rude turns": (
+        other("summarize", provocations="nowhere"),
+        "nowhere is no readable list: correct summarize.provocations",
+    ),
     "no list of words": (
         other("rivals", bad_words="nowhere"),
         "nowhere is no readable list: correct rivals.bad_words",
