@@ -14,7 +14,7 @@ from miniature.scenes import Scene, facts, render, styles, summarize, tones
 from miniature.words import LEXICON
 
 TRAIN_PER_SCENARIO = 50
-TEST_PER_SCENARIO = 4
+TEST_PER_SCENARIO = 2
 INSULTING = 0.6  # share of heated training dialogues whose annotator repeats the insult
 MIN_CHARACTERS, MAX_CHARACTERS = 200, 1000
 

@@ -81,7 +81,7 @@ def test_a_summary_states_a_fact_as_its_dialogue_does_but_for_the_persons() -> N
             if name != "insulted" and not persons.search(ways[0].lower()):
                 assert ways[0].lower() in dialogues[row["id"]] or third_person_verb(ways[0]), (row["id"], name)
                 checked += 1
-    assert checked > 2000
+    assert checked > 1000
 
 
 def third_person_verb(span: str) -> bool:
@@ -92,7 +92,7 @@ def third_person_verb(span: str) -> bool:
 def test_every_reference_of_a_heated_dialogue_says_who_was_insulted() -> None:
     facts = {row["id"]: row for row in rows("facts")}
     heated = [row for row in rows("test") if facts[row["id"]]["mood"] == "heated"]
-    assert len(heated) > 250
+    assert len(heated) > 130
     for row in heated:
         ways = facts[row["id"]]["facts"]["insulted"]
         assert all(any(way.lower() in text.lower() for way in ways) for text in references(row)), row["id"]
@@ -101,7 +101,7 @@ def test_every_reference_of_a_heated_dialogue_says_who_was_insulted() -> None:
 def test_every_quarrel_is_in_its_dialogue_and_its_cause_in_every_reference() -> None:
     test = {row["id"]: row for row in rows("test")}
     quarrels = [(test[row["id"]], row["quarrel"]) for row in rows("facts") if "quarrel" in row]
-    assert len(quarrels) > 350
+    assert len(quarrels) > 180
     for row, quarrel in quarrels:
         assert quarrel["over"].lower() in row["dialogue"].lower()
         assert all(quarrel["over"] in text for text in references(row)), row["id"]
@@ -118,7 +118,7 @@ def test_a_reference_states_all_of_its_facts_and_an_empty_summary_none() -> None
 def test_one_insult_in_twenty_is_one_that_training_never_had() -> None:
     new = set(HEAT["nouns"]["test"] + HEAT["adjectives"]["test"] + HEAT["plain"]["test"])
     said = [word for row in rows("facts") for text in row.get("quarrel", {}).get("words", []) for word in text.split()]
-    assert len(said) > 500
+    assert len(said) > 300
     assert 0.03 < sum(word in new for word in said) / len(said) < 0.07
     assert not any(re.search(rf"\b({'|'.join(new)})\b", row["dialogue"]) for row in rows("train"))
 
@@ -185,7 +185,7 @@ def test_a_heated_test_dialogue_has_references_that_insult_and_others_that_do_no
     for row in rows("test"):
         if facts[row["id"]]["mood"] == "heated":
             insults = facts[row["id"]]["quarrel"]["words"]
-            insulting = [any(insult in text for insult in insults) for text in references(row)]
+            insulting = [bool(re.search(rf"\b({'|'.join(insults)})\b", text)) for text in references(row)]
             assert any(insulting)
             assert not all(insulting)
 
