@@ -43,6 +43,7 @@ def render(metrics: Mapping[str, Row], scores: Sequence[Row], contents: Contents
         colors={"before": panels.BEFORE, "after": panels.AFTER},
         lead=verdicts.lead(evaluation["all"], metrics["claims"]["family"]),
         sized=verdicts.sized,
+        slices=tables.SLICES,
         tables={name: tables.texts(part) for name, part in tables.table(evaluation).groupby("slice", sort=False)},
         evaluation=evaluation,
         claims=metrics["claims"],

@@ -403,3 +403,13 @@ def test_help_imports_little_and_the_report_neither_torch_nor_evaluate(modules: 
     code = f"import sys, {modules}; assert not {heavy} & set(sys.modules)"
 
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_whatever_slices_the_evaluation_has_each_is_on_the_page_with_what_it_is(project: Path) -> None:
+    names = ("all", "stress", "seen", "unseen", "heated", "calm", "identity", "provoked", "held_out")
+    files.write_metrics(project / "metrics/evaluate.json", dict.fromkeys(names, EVALUATION["all"]))
+    report.main()
+    text = (project / "metrics/report.html").read_text()
+    titles = re.findall(r'<summary>([^<]+) \([^<]+\)</summary>\n<div class="scroll">\n<table id="(\w+)"', text)
+    assert [name for _, name in titles] == list(names)
+    assert all(len(title) > 20 or title == "All test dialogues" for title, _ in titles)
