@@ -51,6 +51,9 @@ watch: $(READY) ## Draw the curve of the running stage again every 20 s: .dvc_pl
 seeds: $(READY) ## Train and evaluate with five seeds beside the workspace (a quarter of an hour): metrics/seeds.json
 	@$(IN_VENV) python -m stages.seeds
 
+sparse: $(READY) ## Train where 3 % of the dialogues are heated, with and without ppo.risky_share: metrics/sparse.svg
+	@$(IN_VENV) python -m miniature.sparse
+
 leaderboard: $(READY) ## Compare the experiments that have run on the last commit
 	@$(IN_VENV) python -m detox.reporting.leaderboard
 

@@ -9,7 +9,8 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,12 +45,18 @@ class Run(NamedTuple):
 
 
 def measured(seed: int, options: Sequence[str]) -> Run:
-    """Runs the pipeline with this seed and reads what it gave; the experiment itself is not kept."""
-    name, dvc_exp = f"seed-{seed}", [sys.executable, "-m", "dvc", "exp"]
-    command = [*dvc_exp, "run", "--temp", "-n", name, "-S", f"seed={seed}", *options, "evaluate"]
-    subprocess.run(command, check=True)  # noqa: S603
+    """Runs the pipeline with this seed and reads what it gave."""
+    with experiment(f"seed-{seed}", ["-S", f"seed={seed}", *options]) as revision:
+        return read(seed, revision)
+
+
+@contextmanager
+def experiment(name: str, options: Sequence[str]) -> Iterator[str]:
+    """Runs the pipeline up to the evaluation beside the workspace; within the block its revision can be read."""
+    dvc_exp = [sys.executable, "-m", "dvc", "exp"]
+    subprocess.run([*dvc_exp, "run", "--temp", "-n", name, *options, "evaluate"], check=True)  # noqa: S603
     try:
-        return read(seed, name)
+        yield name
     finally:
         subprocess.run([*dvc_exp, "remove", name], check=True)  # noqa: S603
 
