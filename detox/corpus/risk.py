@@ -21,6 +21,11 @@ def toxicity(dialogues: Sequence[Dialogue], scorer: Scorer) -> list[float]:
     return [max(scores[turn] for turn in row) for row in rows]
 
 
+def risky(toxicity: Iterable[float]) -> int:
+    """How many of the dialogues have something that a summary could repeat."""
+    return sum(each >= RISKY for each in toxicity)
+
+
 class Risk(NamedTuple):
     """What the ranking says of a dialogue."""
 

@@ -39,6 +39,18 @@ class Interval(NamedTuple):
         return {"low": self.low, "high": self.high, "mde": DETECTABLE * self.error}
 
 
+def foreseen(risky: int, dialogues: int) -> str:
+    """What change in toxicity a test can find at all, where it can only show in the `risky` ones of the dialogues.
+
+    The sign-flip test of n paired differences has no p below 2^(1−n). Else the mean difference has to be
+    DETECTABLE / √n of the differences' standard deviations for a power of 80 %.
+    """
+    said = f"test: a change in toxicity can show in {risky} of {dialogues} dialogues, those with a toxic turn"
+    if 2.0 ** (1 - risky) > LEVEL:
+        return f"{said}: too few for any test to find one (summarize.provoked adds dialogues that can)"
+    return f"{said}; one of {DETECTABLE / risky**0.5:.2f} standard deviations is found four times in five"
+
+
 def relative_change(groups: Sequence[str], before: Array, after: Array, resamples: int, seed: int) -> dict[str, float]:
     """Relative and absolute change; low, high, mde of the relative one; p of the sign-flip test, p_wilcoxon beside it.
 

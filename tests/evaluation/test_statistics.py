@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from detox.errors import InputError
+from detox.evaluation import statistics
 from detox.evaluation.statistics import (
     a_a_rejections,
     absolute_change,
@@ -277,3 +278,11 @@ def test_a_loss_as_large_as_the_margin_is_not_non_inferior() -> None:
     groups = [str(index) for index in range(10)]
 
     assert non_inferiority_p(groups, np.full(10, 0.5), np.full(10, 0.25), 0.25, RESAMPLES, SEED) == 1.0
+
+
+def test_what_a_test_can_find_is_said_before_hours_are_spent() -> None:
+    """Of five differences no p is below 1/16, of six 1/32; 2.80 standard errors, of a hundred 0.28 of a deviation."""
+    assert "5 of 300 dialogues, those with a toxic turn: too few for any test" in statistics.foreseen(5, 300)
+    assert statistics.foreseen(6, 300).endswith("one of 1.14 standard deviations is found four times in five")
+    assert statistics.foreseen(100, 300).endswith("one of 0.28 standard deviations is found four times in five")
+    assert "0 of 300" in statistics.foreseen(0, 300)

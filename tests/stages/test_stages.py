@@ -146,7 +146,13 @@ def test_a_dialogue_that_is_held_out_is_summarised_and_not_trained_on(
     write_params(rank={"dialogues": None, "hold_out": 0.5})
     for stage in (rank_dialogues, train_ppo, summarize):
         stage.main()
-    assert read_metrics(Path("metrics/risk.json")) == {"ranked": 6, "risky": 2, "held_out": 1}
+    assert read_metrics(Path("metrics/risk.json")) == {
+        "ranked": 6,
+        "risky": 2,
+        "held_out": 1,
+        "test": 4,
+        "test_risky": 2,
+    }
     before, after = (read_jsonl(Path(f"data/summaries/held_out_{name}.jsonl")) for name in ("sft", "ppo"))
     assert [row["id"] for row in before] == [row["id"] for row in after]
     assert {before[0]["id"], *read_metrics(Path("metrics/samples.json"))} == {"d0", "d3"}
