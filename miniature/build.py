@@ -19,7 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from detox import files
 from detox.model import adapters
-from miniature import classifiers, corpus, language_models
+from miniature import classifiers, corpus, language_models, vocabulary
 from miniature.pretraining import SEEN, retold
 from miniature.quarrels import insults
 from miniature.scenes import render, styles, summarize, tones
@@ -93,9 +93,9 @@ def build_classifiers() -> None:
 
 def build_language_models(device: torch.device) -> None:
     """Trains the base and its adapter. Their states are those of their vocabulary."""
-    first = language_models.tokenizer_of(language_models.pieces(list(vocabulary_texts())))
-    tokenizer = language_models.with_words(first)
-    words = language_models.practice(first, tokenizer)
+    first = vocabulary.tokenizer_of(vocabulary.pieces(list(vocabulary_texts())))
+    tokenizer = vocabulary.with_words(first)
+    words = vocabulary.practice(first, tokenizer)
     base, seconds = language_models.pretrain(first, BASE, states(first) / "base.safetensors", device)
     base = language_models.with_vectors(base, first, tokenizer)
     base, more = language_models.learn_words(base, tokenizer, words, WORDS, states(tokenizer) / "base.safetensors")

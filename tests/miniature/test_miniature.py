@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast
 from detox import parsing
 from detox.corpus.dialogues import Dialogue
 from detox.evaluation.quality import slot_recall
-from miniature import corpus, examples, language_models, pretraining, training, words
+from miniature import corpus, examples, language_models, pretraining, training, vocabulary, words
 from miniature.grammar import VALUES, fill, numbers, scenarios, spans, third_person, values, vary, viewed
 from miniature.pretraining import SEEN
 from miniature.quarrels import HEAT, insults
@@ -238,7 +238,7 @@ def test_whatever_is_blurred_its_spans_its_speakers_and_its_turns_stay() -> None
 
 
 def test_the_vocabulary_gives_back_what_it_has_split_and_knows_no_name() -> None:
-    tokenizer = vocabulary(["the boat is out, #Person1# said at 10:30 to Marta", "it's a boat"])
+    tokenizer = made_from(["the boat is out, #Person1# said at 10:30 to Marta", "it's a boat"])
     text = "#Person1# tells Thaddeus at 17:40 that it's a kayak, #Person2#'s boat."
     assert tokenizer.decode(tokenizer(text)["input_ids"], skip_special_tokens=True) == text
     assert "▁boat" in tokenizer.get_vocab()
@@ -246,12 +246,12 @@ def test_the_vocabulary_gives_back_what_it_has_split_and_knows_no_name() -> None
     assert tokenizer.unk_token_id not in tokenizer(text)["input_ids"]
 
 
-def vocabulary(texts: list[str]) -> PreTrainedTokenizerFast:
-    return language_models.tokenizer_of(language_models.pieces(texts))
+def made_from(texts: list[str]) -> PreTrainedTokenizerFast:
+    return vocabulary.tokenizer_of(vocabulary.pieces(texts))
 
 
 def test_the_wider_vocabulary_has_every_word_of_a_turn_or_a_summary_whole_but_names() -> None:
-    wider = language_models.with_words(vocabulary(["a"]))
+    wider = vocabulary.with_words(made_from(["a"]))
     for word in (
         "cleaver",
         "yachts",
@@ -265,9 +265,9 @@ def test_the_wider_vocabulary_has_every_word_of_a_turn_or_a_summary_whole_but_na
 
 
 def test_a_new_word_begins_as_the_mean_of_its_pieces_and_the_others_stay() -> None:
-    first = vocabulary(["a"])
+    first = made_from(["a"])
     base = language_models.new_base(first)
-    before, wider = base.shared.weight.detach().clone(), language_models.with_words(first)
+    before, wider = base.shared.weight.detach().clone(), vocabulary.with_words(first)
     after = language_models.with_vectors(base, first, wider).shared.weight
     spelt = before[[first.get_vocab()[piece] for piece in first.tokenize("cleaver")]]
     torch.testing.assert_close(after[wider.get_vocab()["▁cleaver"]], sum(spelt) / len(spelt))
@@ -276,7 +276,7 @@ def test_a_new_word_begins_as_the_mean_of_its_pieces_and_the_others_stay() -> No
 
 
 def test_batches_depend_on_their_number_alone() -> None:
-    tokenizer = vocabulary(["a"])
+    tokenizer = made_from(["a"])
     plan = training.Plan(steps=100, batch=4, learning_rate=0.1, seed=7)
     whole = language_models.batches(pretraining.example, tokenizer, plan, 0)
     first = [next(whole) for _ in range(40)]
