@@ -95,13 +95,13 @@ def build_language_models(device: torch.device) -> None:
     """Trains the base and its adapter. Their states are those of their vocabulary."""
     first = vocabulary.tokenizer_of(vocabulary.pieces(list(vocabulary_texts())))
     tokenizer = vocabulary.with_words(first)
+    early, late = states(first), states(tokenizer)  # before they are used: a tokenizer keeps how it was called last
     words = vocabulary.practice(first, tokenizer)
-    base, seconds = language_models.pretrain(first, BASE, states(first) / "base.safetensors", device)
+    base, seconds = language_models.pretrain(first, BASE, early / "base.safetensors", device)
     base = language_models.with_vectors(base, first, tokenizer)
-    base, more = language_models.learn_words(base, tokenizer, words, WORDS, states(tokenizer) / "base.safetensors")
+    base, more = language_models.learn_words(base, tokenizer, words, WORDS, late / "base.safetensors")
     save(base.half(), tokenizer, "base")
-    state = states(tokenizer) / "adapter.safetensors"
-    adapter, rest = language_models.tune(base.float(), tokenizer, words, ADAPTER, state)
+    adapter, rest = language_models.tune(base.float(), tokenizer, words, ADAPTER, late / "adapter.safetensors")
     save_adapter(adapter.cpu())
     minutes = round((seconds + more + rest) / 60)
     made = {"device": device.type, "torch": torch.__version__.split("+")[0], "minutes": minutes}
