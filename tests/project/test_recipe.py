@@ -80,7 +80,8 @@ def project(tmp_path: Path, base: Path, adapter: Path, word_classifier: Path) ->
         os.utime(project / name, (0, 0))  # or make would renew the environment
     (project / ".venv").symlink_to(ROOT / ".venv")
     (project / "data" / "miniature").mkdir(parents=True)
-    shutil.copy(ROOT / "data" / "miniature" / "insults.txt", project / "data" / "miniature")
+    for name in ("provocations.txt", "miniature/insults.txt"):
+        shutil.copy(ROOT / "data" / name, project / "data" / name)
     for name, source in {"base": base, "start": adapter, "judge": word_classifier}.items():
         shutil.copytree(source, project / "models" / name)
     edit(project / "params.yaml", SMALL)
