@@ -54,13 +54,11 @@ def _filter(rivals: Tree) -> list[str]:
     systems = rivals["systems"]
     if "filter" not in systems:
         return []
-    before, left = (systems[name]["judge"] for name in ("sft", "filter"))
+    before, left, ppo = (systems[name]["judge"] for name in ("sft", "filter", "ppo"))
+    beside = f"PPO to {ppo:.3f}" if left > ppo else "no higher than PPO"
     return [
-        f"Forbidding bad words while generating changes mean toxicity from {before:.3f} to {left:.3f} only "
-        f"(judge, {rivals['dialogues']} test dialogues)."
-        if left > systems["ppo"]["judge"]
-        else f"Forbidding bad words while generating brings mean toxicity from {before:.3f} to {left:.3f} "
-        f"(judge, {rivals['dialogues']} test dialogues): no higher than PPO."
+        f"Forbidding bad words while generating brings mean toxicity from {before:.3f} to {left:.3f} "
+        f"(judge, {rivals['dialogues']} test dialogues), {beside}."
     ]
 
 
