@@ -45,11 +45,8 @@ def main() -> None:
     from detox.sources import local
 
     p, model, seed = reading.load(training.Ppo), reading.load(sections.Model), reading.seed()
-    judged, device, base = (
-        reading.load(sections.Classifier, section="reward"),
-        devices.chosen(),
-        local.path(model.source),
-    )
+    judged, wanted = reading.load(sections.Classifier, section="reward"), trackers.wanted()
+    device, base = devices.chosen(), local.path(model.source)
     model.check_micro_batch(p)
     policy = Policy(base, ADAPTER, model.dtype, device)
     models = Models(policy, Classifier(judged, device), prompts.load(base, model))
@@ -63,7 +60,7 @@ def main() -> None:
         recorded = partial(record, policy, state, p.batch_size, cut)
         begin(state, look, recorded, unfinished)
         steps = memory.sparing(lambda p: trainer.train(models, texts, risky, p, seed, state), p, state)
-        run = trackers.wanted(), f"ppo-{unfinished.area.name}", {"seed": seed, **asdict(p)}
+        run = wanted, f"ppo-{unfinished.area.name}", {"seed": seed, **asdict(p)}
         with tracking.tracked(*run) as told, reported(state, unfinished.area / "diverged", models.prompt.tokenizer):
             for row in shown(steps, p.steps, state.step):
                 told(row.step, asdict(row))
