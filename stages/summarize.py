@@ -48,10 +48,10 @@ def main() -> None:
     each = {"sft": 1 + p.samples + p.stress_samples, "ppo": 1 + p.samples}
 
     def fits(state: checkpoints.State) -> bool:
-        drawn = state.record.get("drawn")
-        return isinstance(drawn, dict) and all(
-            summaries.are_drawn(drawn.get(name), len(all_of_them), texts) for name, texts in each.items()
-        )
+        drawn, curve = state.record.get("drawn"), state.record.get("curve")
+        if not isinstance(drawn, dict) or drawn.keys() != each.keys() or not is_curve(curve, state.step):
+            return False
+        return all(summaries.are_drawn(drawn[name], len(all_of_them), texts) for name, texts in each.items())
 
     with checkpoints.resumable("summarize", settings, inputs, p.checkpoint_every, fits, "batch") as unfinished:
         drawn = draw(all_of_them, p, model, seed, device, unfinished)
@@ -119,6 +119,20 @@ def draw(
             so_far = {key: list(rows.items()) for key, rows in drawn.items()}
             unfinished.keep(State(step, {"drawn": so_far, "curve": list(curve)}, {}))
     return {name: [rows[number] for number in range(len(texts))] for name, rows in drawn.items()}
+
+
+def is_curve(found: object, step: int) -> bool:
+    """Whether this, read from a file, is what `record` was given after so many batches."""
+    return (
+        isinstance(found, list)
+        and len(found) == step
+        and all(
+            isinstance(row, dict)
+            and row.keys() <= {"dialogues", *ADAPTERS}
+            and all(type(value) in (int, float) for value in row.values())
+            for row in found
+        )
+    )
 
 
 def record(curve: "list[dict[str, float]]") -> None:

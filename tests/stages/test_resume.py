@@ -140,6 +140,11 @@ def tensors(state: checkpoints.State, **changes: Any) -> checkpoints.State:
     return state._replace(tensors={**state.tensors, **changes})
 
 
+def drawn(state: checkpoints.State, **changes: Any) -> checkpoints.State:
+    """Summaries of other adapters, or of another form."""
+    return put(state, drawn={**state.record["drawn"], **changes})
+
+
 def without(state: checkpoints.State, start: str) -> checkpoints.State:
     return state._replace(tensors={name: each for name, each in state.tensors.items() if not name.startswith(start)})
 
@@ -169,15 +174,19 @@ TRAIN_DAMAGES: dict[str, Callable[[checkpoints.State], checkpoints.State]] = {
     "a snapshot of no step": lambda state: tensors(state, **{"snapshots/x/x": torch.ones(2)}),
 }
 SUMMARIZE_DAMAGES: dict[str, Callable[[checkpoints.State], checkpoints.State]] = {
-    "another adapter": lambda state: put(state, other=[]),
+    "another adapter": lambda state: drawn(state, other=[]),
     "no adapter": lambda state: state._replace(record={}),
-    "rows that are a text": lambda state: put(state, sft="x"),
-    "a row that is a number": lambda state: put(state, sft=[1]),
-    "a dialogue that is not there": lambda state: put(state, sft=[[999, state.record["sft"][0][1]]]),
-    "a dialogue before the first": lambda state: put(state, sft=[[-1, state.record["sft"][0][1]]]),
-    "a text less": lambda state: put(state, sft=[[0, state.record["sft"][0][1][1:]]]),
-    "texts that are numbers": lambda state: put(state, sft=[[0, [1] * len(state.record["sft"][0][1])]]),
-    "half a batch": lambda state: put(state, sft=state.record["sft"][:1]),
+    "rows that are a text": lambda state: drawn(state, sft="x"),
+    "a row that is a number": lambda state: drawn(state, sft=[1]),
+    "a dialogue that is not there": lambda state: drawn(state, sft=[[999, state.record["drawn"]["sft"][0][1]]]),
+    "a dialogue before the first": lambda state: drawn(state, sft=[[-1, state.record["drawn"]["sft"][0][1]]]),
+    "a text less": lambda state: drawn(state, sft=[[0, state.record["drawn"]["sft"][0][1][1:]]]),
+    "texts that are numbers": lambda state: drawn(state, sft=[[0, [1] * len(state.record["drawn"]["sft"][0][1])]]),
+    "no curve": lambda state: state._replace(record={"drawn": state.record["drawn"]}),
+    "a curve that is a text": lambda state: put(state, curve="x"),
+    "a curve of more batches": lambda state: put(state, curve=state.record["curve"] * 2),
+    "a curve of texts": lambda state: put(state, curve=[{"sft": "x"}]),
+    "half a batch": lambda state: drawn(state, sft=state.record["drawn"]["sft"][:1]),
 }
 WHOLE: dict[ModuleType, dict[str, bytes]] = {}
 DAMAGES = [(train_ppo, name) for name in TRAIN_DAMAGES] + [(summarize, name) for name in SUMMARIZE_DAMAGES]
