@@ -5,7 +5,7 @@ what) and words.txt (every word of the corpus and of the lexicon).
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import Any
 
@@ -36,12 +36,12 @@ def annotate(scene: Scene, style: int, rng: Random) -> str:
     return summarize(scene, style, tone)
 
 
-def train_rows(rng: Random) -> list[dict[str, str]]:
-    """Training dialogues with one reference each."""
+def train_rows(rng: Random, kept: Callable[[Scene], bool] = lambda _: True) -> list[dict[str, str]]:
+    """Training dialogues with one reference each, of the scenes that are to be kept."""
     rows, taken = [], set[str]()
     for scenario in scenarios():
         if scenario["split"] == "seen":
-            for scene in scenes(scenario, "train", TRAIN_PER_SCENARIO, rng, taken):
+            for scene in filter(kept, scenes(scenario, "train", TRAIN_PER_SCENARIO, rng, taken)):
                 summary = annotate(scene, rng.choice(styles(scene)), rng)
                 rows.append({"dialogue": scene.text, "summary": summary, "group": scenario["name"]})
     rng.shuffle(rows)

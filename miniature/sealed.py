@@ -13,7 +13,6 @@ from pathlib import Path
 from random import Random
 
 from detox import files, git
-from detox.sources import local
 from miniature import build, corpus
 from miniature.grammar import HERE
 from stages import said_in_lines, seeds
@@ -40,9 +39,7 @@ def count(seed: int) -> None:
 def main(seed: int) -> None:
     write(seed)
     count(seed)
-    pin = {"path": SEALED.as_posix(), "sha256": local.digest(SEALED)}
-    told = [option for name, value in pin.items() for option in ("-S", f"prepare.source.{name}={value}")]
-    seeds.main(SEEDS, "sealed", ["-C", str(SEALED), *told])
+    seeds.main(SEEDS, "sealed", seeds.on(SEALED))
 
 
 if __name__ == "__main__":

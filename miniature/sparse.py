@@ -16,16 +16,12 @@ from random import Random
 from typing import Any
 
 import dvc.api
-import matplotlib.style
 import pandas as pd
 from matplotlib.figure import Figure
 
 from detox import files
 from detox.params import reading, training
-from detox.sources import local
 from miniature import build, corpus
-from miniature.grammar import scenarios
-from miniature.scenes import styles
 from stages import said_in_lines, seeds
 
 SPARSE = Path("data/sparse")
@@ -35,15 +31,8 @@ EPISODES, SNAPSHOTS = 3200, 4  # at most; steps between points of the curve
 
 
 def train_rows(rng: Random) -> list[dict[str, str]]:
-    """Training dialogues with one reference each, of which few are heated."""
-    rows = []
-    for scenario in (each for each in scenarios() if each["split"] == "seen"):
-        for scene in corpus.scenes(scenario, "train", corpus.TRAIN_PER_SCENARIO, rng, set()):
-            if scene.mood != "heated" or rng.random() < KEPT:
-                summary = corpus.annotate(scene, rng.choice(styles(scene)), rng)
-                rows.append({"dialogue": scene.text, "summary": summary, "group": scenario["name"]})
-    rng.shuffle(rows)
-    return [{"id": f"train_{i}", **row} for i, row in enumerate(rows)]
+    """Training dialogues of which few are heated."""
+    return corpus.train_rows(rng, lambda scene: scene.mood != "heated" or rng.random() < KEPT)
 
 
 def write() -> None:
@@ -62,14 +51,11 @@ def measured(name: str, share: float | None) -> tuple[pd.Series, dict[str, Any]]
     """P(toxic) by the judge after so many episodes, and the change in the end, of PPO with this share."""
     p = reading.load(training.Ppo)
     told = {
-        "prepare.source.path": SPARSE.as_posix(),
-        "prepare.source.sha256": local.digest(SPARSE),
         "ppo.risky_share": "null" if share is None else share,
         "ppo.steps": EPISODES // p.batch_size,
         "ppo.snapshot_every": SNAPSHOTS,
     }
-    options = [option for key, value in told.items() for option in ("-S", f"{key}={value}")]
-    with seeds.experiment(f"sparse-{name}", ["-C", str(SPARSE), *options]) as revision:
+    with seeds.experiment(f"sparse-{name}", seeds.on(SPARSE, told)) as revision:
         curve = pd.read_csv(io.StringIO(dvc.api.read("metrics/progress.csv", rev=revision)), index_col="step")
         change = json.loads(dvc.api.read("metrics/evaluate.json", rev=revision))["all"]["change"]
     curve.index = curve.index * p.batch_size
@@ -94,8 +80,7 @@ def main() -> None:
     curves = pd.DataFrame({name: curve for name, (curve, _) in found.items()})
     files.write_csv(Path("metrics/sparse.csv"), curves.rename_axis("episodes").reset_index())
     files.write_metrics(Path("metrics/sparse.json"), {name: change for name, (_, change) in found.items()})
-    with files.atomic(Path("metrics/sparse.svg")) as path, matplotlib.style.context({"svg.hashsalt": "detox"}):
-        plot(curves).savefig(path, format="svg", metadata=dict.fromkeys(("Creator", "Date")))
+    seeds.draw(plot(curves), Path("metrics/sparse.svg"))
     print(curves.to_string())
 
 

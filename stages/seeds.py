@@ -9,7 +9,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from detox import files
 from detox.evaluation import runs
 from detox.params import reading, sections
+from detox.sources import local
 
 EVALUATION, SCORES = "metrics/evaluate.json", "data/scores.jsonl"
 # What a row has, how it stands under `all.change`, and as what it is drawn. A relative change should be below 0.
@@ -61,6 +62,13 @@ def experiment(name: str, options: Sequence[str]) -> Iterator[str]:
         subprocess.run([*dvc_exp, "remove", name], check=True)  # noqa: S603
 
 
+def on(dialogues: Path, settings: Mapping[str, Any] | None = None) -> list[str]:
+    """Options for an experiment on other dialogues, which git does not keep, with these parameters."""
+    pinned = {"prepare.source.path": dialogues.as_posix(), "prepare.source.sha256": local.digest(dialogues)}
+    changed = [option for key, value in (pinned | dict(settings or {})).items() for option in ("-S", f"{key}={value}")]
+    return ["-C", str(dialogues), *changed]
+
+
 def read(seed: int, revision: str) -> Run:
     """What an experiment has given."""
     with dvc.api.open(EVALUATION, rev=revision) as file:
@@ -87,6 +95,12 @@ def plot(frame: pd.DataFrame) -> Figure:
     return figure
 
 
+def draw(figure: Figure, path: Path) -> None:
+    """The figure as SVG, always the same bytes."""
+    with files.atomic(path) as temporary, matplotlib.style.context({"svg.hashsalt": "detox"}):
+        figure.savefig(temporary, format="svg", metadata=dict.fromkeys(("Creator", "Date")))
+
+
 def main(seeds: list[int], name: str = "seeds", options: Sequence[str] = ()) -> None:
     """The seeds together, as metrics/<name>; `options` are more ones for DVC."""
     found = [measured(seed, options) for seed in seeds]
@@ -94,8 +108,7 @@ def main(seeds: list[int], name: str = "seeds", options: Sequence[str] = ()) -> 
     together = runs.compare([run.scores for run in found], reading.load(sections.Evaluate).resamples, reading.seed())
     files.write_csv(Path(f"metrics/{name}.csv"), frame)
     files.write_metrics(Path(f"metrics/{name}.json"), {"seeds": len(seeds), **together})
-    with files.atomic(Path(f"metrics/{name}.svg")) as path, matplotlib.style.context({"svg.hashsalt": "detox"}):
-        plot(frame).savefig(path, format="svg", metadata=dict.fromkeys(("Creator", "Date")))
+    draw(plot(frame), Path(f"metrics/{name}.svg"))
     print(frame.to_string(index=False))
 
 
