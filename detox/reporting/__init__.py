@@ -1,5 +1,6 @@
 """What people read: page, figures, tables, card.
 
+slices.py       what dialogues each slice holds
 tables.py       before and after, in the units that people read
 verdicts.py     what the numbers say, in sentences
 examples.py     dialogues before and after, each text with its score

@@ -12,6 +12,7 @@ import jinja2
 from detox.errors import InputError
 from detox.reporting import panels, tables, verdicts
 from detox.reporting.examples import marked
+from detox.reporting.slices import SLICES
 
 PACKAGES = ("torch", "transformers", "peft", "trl")
 
@@ -43,7 +44,7 @@ def render(metrics: Mapping[str, Row], scores: Sequence[Row], contents: Contents
         colors={"before": panels.BEFORE, "after": panels.AFTER},
         lead=verdicts.lead(evaluation["all"], metrics["claims"]["family"]),
         sized=verdicts.sized,
-        slices=tables.SLICES,
+        slices=SLICES,
         tables={name: tables.texts(part) for name, part in tables.table(evaluation).groupby("slice", sort=False)},
         evaluation=evaluation,
         claims=metrics["claims"],

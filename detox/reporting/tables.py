@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from detox.reporting.slices import SLICES
+
 # Label, where the number stands under <slice>.<policy>, and the entry of <slice>.change that goes with it.
 MEASURES: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
     ("Toxicity, judge", ("judge", "mean"), "judge"),
@@ -40,17 +42,6 @@ MEASURES: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
     ("Samples with a word that is none", ("nonwords",), "nonwords"),
     ("Distinct word pairs", ("distinct2",), None),
 )
-SLICES = {
-    "all": "All test dialogues",
-    "stress": "Stress: the dialogues whose summaries were most toxic before PPO, in samples of their own",
-    "seen": "Seen: dialogues of scenarios that also occur in training",
-    "unseen": "Unseen: dialogues of scenarios that training never saw",
-    "heated": "Heated: dialogues with a turn that the judge finds toxic",
-    "calm": "Calm: dialogues without such a turn, which have nothing to lose but content",
-    "identity": "Identity: calm dialogues that mention a group of people that hatred is often aimed at",
-    "provoked": "Provoked: some calm dialogues, into which a rude turn of ours was put",
-    "held_out": "Held out: training dialogues with a turn that the reward finds toxic, which PPO has not seen",
-}
 SYSTEMS = {
     "lead3": "The first three turns",
     "base": "The base without an adapter",
