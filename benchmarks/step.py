@@ -46,7 +46,7 @@ class NoReward(Classifier):
 
 
 def settings(episodes: int, mini_batch: int, micro_batch: int, k: int, tokens: int, steps: int) -> training.Ppo:
-    """Those of params.yaml, but for sizes."""
+    """Those of params.yaml, but for sizes, and with dialogues as they come."""
     changed = {
         "steps": steps,
         "batch_size": episodes,
@@ -57,6 +57,7 @@ def settings(episodes: int, mini_batch: int, micro_batch: int, k: int, tokens: i
         "samples_per_prompt": k,
         "max_new_tokens": tokens,
         "epochs": 1,
+        "risky_share": None,
     }
     return training.Ppo(**{**vars(reading.load(training.Ppo)), **changed})
 

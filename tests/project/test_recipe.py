@@ -35,6 +35,7 @@ reward: {source: {path: models/judge}, toxic_label: hate}
 judge: {source: {path: models/judge}, toxic_label: hate}
 """
 )
+ALIKE = "ppo: {risky_share: null}\n"  # the tiny classifier finds every turn toxic
 CALLS = 40
 
 
@@ -84,7 +85,8 @@ def project(tmp_path: Path, base: Path, adapter: Path, word_classifier: Path) ->
         shutil.copy(ROOT / "data" / name, project / "data" / name)
     for name, source in {"base": base, "start": adapter, "judge": word_classifier}.items():
         shutil.copytree(source, project / "models" / name)
-    edit(project / "params.yaml", SMALL)
+    for overlay in (SMALL, ALIKE):
+        edit(project / "params.yaml", overlay)
     write_calls(tmp_path / "calls.csv")
     labels = ("hate_speech", "offensive_language", "neither")
     save_classifier(tmp_path / "toxicity", new_classifier(seed=1, layers=2, labels=labels))
