@@ -1,7 +1,7 @@
 """The corpus: data/miniature/train.jsonl and test.jsonl in DialogSum's layout, with the scenario as `group`.
 
 Beside them facts.jsonl (what a summary of each test dialogue may state and in which words, and who insulted whom over
-what) and words.txt (every word of the corpus and of the lexicon).
+what) and words.txt (every word of the corpus, its content and the lexicon).
 """
 
 import re
@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import Any
 
-from miniature.grammar import scenarios
+from miniature.grammar import VALUES, scenarios
 from miniature.scenes import Scene, facts, render, styles, summarize, tones
-from miniature.words import LEXICON
+from miniature.words import LEXICON, content_words
 
 TRAIN_PER_SCENARIO = 50
 TEST_PER_SCENARIO = 2
@@ -85,6 +85,10 @@ def quarrel_row(scene: Scene) -> dict[str, Any]:
 
 
 def words(rows: Iterable[dict[str, str]]) -> list[str]:
-    """Every word of the rows' dialogues and references and of the lexicon, in lower case."""
+    """Every word of the rows' dialogues and references, of the content, the names and the lexicon, in lower case."""
+    names = [name.lower() for kind in ("names", "towns") for part in VALUES[kind].values() for name in part]
     texts = (text for row in rows for key, text in row.items() if key == "dialogue" or key.startswith("summary"))
-    return sorted({word for text in texts for word in re.findall(r"[^\W\d_]+", text.lower())} | set(LEXICON))
+    return sorted(
+        {word for text in texts for word in re.findall(r"[^\W\d_]+", text.lower())}
+        | {*LEXICON, *content_words(), *names}
+    )

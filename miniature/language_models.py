@@ -150,6 +150,13 @@ def learn_words(
     return base.half().float(), seconds
 
 
+@torch.no_grad()
+def sharpened(base: T5ForConditionalGeneration, factor: float) -> T5ForConditionalGeneration:
+    """The base with its logits times `factor`, whatever the adapter: its temperature falls to 1 / factor."""
+    base.decoder.final_layer_norm.weight.mul_(factor)
+    return base
+
+
 def summaries(rng: Random, words: list[str]) -> Example:
     """A training scene and what each annotator makes of it."""
     shown = scene(rng, words)

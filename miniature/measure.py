@@ -29,7 +29,8 @@ Made by `python -m miniature.build`, measured by `python -m miniature.measure`. 
 
 Base and adapter were trained with torch {torch} on {device}, in {minutes} minutes of the processor: the base in
 {base[steps]:,} steps of {base[batch]} texts (seed {base[seed]}) and {words[steps]:,} more with all words of the content
-(seed {words[seed]}), the adapter in {adapter[steps]:,} of {adapter[batch]} dialogues (seed {adapter[seed]}).
+(seed {words[seed]}), the adapter in {adapter[steps]:,} of {adapter[batch]} dialogues (seed {adapter[seed]}). Then the
+base's logits were multiplied by {sharper}.
 
 """
 CLASSIFIER_CARD = """## {title}

@@ -275,6 +275,16 @@ def test_a_new_word_begins_as_the_mean_of_its_pieces_and_the_others_stay() -> No
         assert torch.equal(after[wider.get_vocab()[token]], before[first.get_vocab()[token]])
 
 
+def test_a_sharpened_base_has_its_logits_times_the_factor() -> None:
+    torch.manual_seed(0)
+    base = language_models.new_base(made_from(["a"])).eval()
+    asked = {"input_ids": torch.tensor([[3, 4, 1]]), "decoder_input_ids": torch.tensor([[0, 5]])}
+    with torch.no_grad():
+        before = base(**asked).logits
+        after = language_models.sharpened(base, 1.5)(**asked).logits
+    torch.testing.assert_close(after, 1.5 * before)
+
+
 def test_batches_depend_on_their_number_alone() -> None:
     tokenizer = made_from(["a"])
     plan = training.Plan(steps=100, batch=4, learning_rate=0.1, seed=7)
