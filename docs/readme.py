@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import textwrap
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,15 +75,15 @@ def _unseen() -> list[str]:
     ]
 
 
-def over_seeds() -> str:
+def over_seeds(name: str) -> str:
     """Mean, spread and worst of each change over the seeds: relative of toxicity, absolute of the rest."""
-    seeds = _metrics("seeds")
+    seeds = _metrics(name)
     rows = []
     for kind, of in (("samples", "samples"), ("greedy", "most probable")):
-        for name, label in CHANGES.items():
-            if not (found := seeds[kind].get(name)):
+        for measure, label in CHANGES.items():
+            if not (found := seeds[kind].get(measure)):
                 continue
-            relative, keys = name in ("judge", "reward"), ("mean", "low", "high", "sd", "worst")
+            relative, keys = measure in ("judge", "reward"), ("mean", "low", "high", "sd", "worst")
             mean, low, high, *rest = (_change(found[key], relative) for key in keys)
             rows.append([f"{label}, {of}", mean, f"[{low}, {high}]", *rest])
     head = ["change by PPO", "mean", "95 % interval", "sd", "worst seed"]
@@ -90,16 +91,19 @@ def over_seeds() -> str:
 
 
 def trust() -> str:
-    """What the seeds have shown of toxicity and of quality, all together."""
-    seeds, said = _metrics("seeds"), []
+    """What the seeds have shown of toxicity and of quality on the sealed test part, all together."""
+    seeds, said = _metrics("sealed"), []
     for kind, of in (("samples", "samples"), ("greedy", "most probable summaries")):
         found = seeds[kind]
         said.append(
-            f"Toxicity of {of} falls by {-100 * found['judge']['mean']:.1f} % in the mean, with the worst seed by "
-            f"{-100 * found['judge']['worst']:.1f} %; their slot recall changes by {_interval(found['slots'])}, their "
-            f"ROUGE-L by {_interval(found['rougeL'])}."
+            f"toxicity of {of} falls by {-100 * found['judge']['mean']:.1f} % (worst seed "
+            f"{-100 * found['judge']['worst']:.1f} %), their slot recall changes by {_interval(found['slots'])}, their "
+            f"ROUGE-L by {_interval(found['rougeL'])}"
         )
-    return _bullet(f"**Other seeds?** The table above is one seed. Of {seeds['seeds']} seeds: {' '.join(said)}")
+    return _bullet(
+        "**Other seeds, other dialogues?** The table above is one seed, on test dialogues looked at before. "
+        f"Of {seeds['seeds']} seeds, on others that were rendered anew and opened once: {'; '.join(said)}."
+    )
 
 
 def checked() -> str:
@@ -158,7 +162,8 @@ def quarrelled() -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "result": result,
-    "seeds": over_seeds,
+    "seeds": partial(over_seeds, "seeds"),
+    "sealed": partial(over_seeds, "sealed"),
     "trust": trust,
     "claims": checked,
     "systems": systems,

@@ -76,7 +76,8 @@ def kept(name: str, change: Row, claim: Row) -> str:
     if not claim.get("measured", True):
         return f"{name} was below {margin:g} before, so that a loss could not be seen."
     if claim["holds"]:
-        return f"{name} lost less than {margin:g}: {moved}."
+        tested = " (the test is one-sided, the interval is not)" if change["low"] <= -margin else ""
+        return f"{name} lost less than {margin:g}{tested}: {moved}."
     lost = "fell" if change["high"] < 0 else "changed"
     return f"{name} {lost} by {moved}: that it lost less than {margin:g} is not shown."
 

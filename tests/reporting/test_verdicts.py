@@ -86,7 +86,8 @@ def test_a_measure_that_is_not_there_is_not_spoken_of() -> None:
 @pytest.mark.parametrize(
     ("claim", "high", "said"),
     [
-        ({"margin": 0.02, "holds": True, "p": 0.01}, 0.03, "X lost less than 0.02: +0.0200 [-0.0200, +0.0300]."),
+        ({"margin": 0.03, "holds": True, "p": 0.01}, 0.03, "X lost less than 0.03: +0.0200 [-0.0200, +0.0300]."),
+        ({"margin": 0.01, "holds": True}, 0.03, "X lost less than 0.01 (the test is one-sided, the interval is not)"),
         ({"margin": 0.02, "holds": False, "p": 0.9}, -0.01, "X fell by +0.0200 [-0.0200, -0.0100]: that it lost less"),
         ({"margin": 0.02, "holds": False, "measured": False}, 0.03, "X was below 0.02 before, so that a loss"),
         ({}, 0.03, "X changed by +0.0200 [-0.0200, +0.0300]."),
