@@ -119,7 +119,9 @@ def one_gpu() -> Iterator[torch.device]:
         "max_memory_allocated": lambda: 0,
     }
     state = patch.object(torch.cuda.random, "get_rng_state", torch.get_rng_state)
-    with patch.multiple(torch.cuda, **known), state, SecondDevice():
+    # A torch that was built for GPUs would ask the driver, which is not there.
+    unasked = patch.object(torch.accelerator, "current_accelerator", lambda check_available=False: None)
+    with patch.multiple(torch.cuda, **known), state, unasked, SecondDevice():
         yield ELSEWHERE
 
 
