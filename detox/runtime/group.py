@@ -115,7 +115,8 @@ def read(store: Any, key: str) -> bytes:
 
 def post(store: Any, rank: int, what: str) -> None:
     """Tells all what is wrong with a rank, by which they end; what is told first counts."""
-    store.compare_set("end", "", f"rank {rank} on {read(store, f'host/{rank}').decode()}{what}")
+    host = read(store, f"host/{rank}").decode()  # none where it has never come
+    store.compare_set("end", "", f"rank {rank}{f' on {host}' if host else ''}{what}")
 
 
 current: Group | None = None  # one process alone has none

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -31,7 +32,11 @@ def tracked(
     A run of the same name goes on where it was, but with mlflow, which begins another one.
     """
     known = {name: value for name, value in settings.items() if value is not None}
-    told = [] if ranks.rank() else [Tracker(name, run, known) for name in wanted]
+    names = [] if ranks.rank() else wanted
+    folder = trackers.area()
+    if names:  # before there is a thread: the environment is the whole process's
+        os.environ.update(trackers.defaults(folder) | os.environ)
+    told = [Tracker(name, run, folder, known) for name in names]
 
     def log(step: int, numbers: Numbers) -> None:
         for tracker in told:
@@ -52,8 +57,8 @@ def tracked(
 class Tracker:
     """One of them, in its thread."""
 
-    def __init__(self, name: str, run: str, settings: Numbers):
-        self.name, self.run, self.settings = name, run, settings
+    def __init__(self, name: str, run: str, folder: Path, settings: Numbers):
+        self.name, self.run, self.folder, self.settings = name, run, folder, settings
         self.todo: SimpleQueue[tuple[int, Numbers] | None] = SimpleQueue()
         self.thread = threading.Thread(target=self._work, daemon=True)
         self.thread.start()
@@ -66,7 +71,7 @@ class Tracker:
 
     def _work(self) -> None:
         try:
-            tracker = begun(self.name, self.run, self.settings)
+            tracker = begun(self.name, self.run, self.folder, self.settings)
             while entry := self.todo.get():
                 step, numbers = entry
                 tracker.log(dict(numbers), step=step)
@@ -75,16 +80,13 @@ class Tracker:
             checkpoints.say(f"warning: track: {self.name} has failed ({type(error).__name__}): going on without it")
 
 
-def begun(name: str, run: str, settings: Numbers) -> Any:
+def begun(name: str, run: str, folder: Path, settings: Numbers) -> Any:
     """accelerate's tracker, which has been told the settings."""
     from accelerate import tracking
 
     # Its own would ask accelerate which rank this is, and so have that join the ranks once more.
     tracking.logger = logging.getLogger(tracking.__name__)
-    folder = trackers.area()
     folder.mkdir(exist_ok=True)
-    for variable, value in trackers.defaults(folder).items():
-        os.environ.setdefault(variable, value)
     tracker = tracking.LOGGER_TYPE_TO_CLASS[name](**trackers.options(name, run, folder))
     tracker.main_process_only = False
     tracker.start()

@@ -4,6 +4,7 @@ import time
 
 import pytest
 import torch
+import torch.distributed as dist
 from forked_ranks import in_ranks
 
 from detox.runtime import fingerprints, group, memory, ranks
@@ -91,6 +92,16 @@ def test_who_has_much_to_do_may_let_the_others_wait_for_longer_than_a_rank_may_b
         return [each.decode() for each in ranks.gathered(str(ranks.rank()).encode())]
 
     assert in_ranks(2, run) == [["0", "1"]] * 2
+
+
+@pytest.mark.parametrize(("host", "said"), [("node7", "rank 2 on node7: ended"), ("", "rank 2: ended")])
+def test_a_rank_is_named_with_its_machine_if_it_has_ever_come(host: str, said: str) -> None:
+    store = dist.HashStore()
+    if host:
+        store.set("host/2", host)
+    group.post(store, 2, ": ended")
+    group.post(store, 1, ": ended later")
+    assert store.get("end").decode() == said
 
 
 def test_ranks_at_different_steps_do_not_go_on() -> None:
