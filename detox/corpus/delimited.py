@@ -48,7 +48,8 @@ def rows(
                 yield number, dict(zip(columns, fields, strict=True))
             number = first[0] + reader.line_num
     except csv.Error as error:
-        raise InputError(f"{path}, line {number}: not CSV ({error}): correct the row's quotes and line ends") from error
+        reason = str(error).partition(" - ")[0]  # what follows is advice for programmers
+        raise InputError(f"{path}, line {number}: not CSV ({reason}): correct the row's quotes and line ends") from error
 
 
 def separator(header: str, wanted: Collection[str]) -> str:

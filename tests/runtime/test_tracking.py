@@ -7,6 +7,7 @@ import re
 import socket
 import sys
 import threading
+import time
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,7 +43,7 @@ def init(**options):
     return SimpleNamespace(log=lambda values, step: note(step=step, **values), finish=lambda: note(finished=True))
 """
 FAILING = "def init(**options):\n    raise ConnectionError('https://ann:secret@example.com refuses')\n"
-HANGING = "import threading\n\ndef init(**options):\n    threading.Event().wait()\n"
+HANGING = f"{TRACKIO}\nimport threading\n\ndef init(**options):\n    note(asked=True)\n    threading.Event().wait()\n"
 
 Installed = Callable[[str, str], None]
 
@@ -148,12 +149,14 @@ def test_one_that_fails_is_a_line_without_its_words_and_the_others_go_on(
 
 
 def test_one_that_does_not_answer_holds_nothing_up(
-    installed: Installed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, installed: Installed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     installed("trackio", HANGING)
     monkeypatch.setattr(tracking, "PATIENCE", 0)
     with tracking.tracked(["trackio"], "run", {}) as log:
         log(1, {"reward": 0.5})
+        while not Path(tmp_path, ".track/trackio/told.jsonl").exists():
+            time.sleep(0.01)  # or its thread would import the module when the test has ended
     assert capsys.readouterr().err == "warning: track: trackio is late, and its last numbers may be missing\n"
 
 
