@@ -9,51 +9,61 @@ Writes models/adapter: adapter_config.json, adapter_model.safetensors; metrics/a
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stages import run
+
+if TYPE_CHECKING:  # loaded by functions, so that --help is quick
+    from detox.params import sections, training
+    from detox.params.origins import Source
 
 RESUME = Path(os.environ.get("DVC_ROOT", ".")) / ".resume" / "fetch_adapter"
 
 
 def main() -> None:
-    from detox import files
-    from detox.model import fitting, prompts
-    from detox.params import origins, reading, sections, training
+    from detox.params import reading, sections, training
     from detox.sources import local
 
-    p, model, seed = reading.load(training.Adapter), reading.load(sections.Model), reading.seed()
+    p, model = reading.load(training.Adapter), reading.load(sections.Model)
     base, source = local.path(model.source), local.path(p.source)
-    if p.tuning is None or not p.source.made_here:
+    if p.tuning and p.source.made_here:
+        make(p.source, p.tuning, model, reading.seed())
+    else:
         publish(source, base, {})
         record([])
-        return
-    # Only here, because it takes seconds.
+
+
+def make(dialogues_of: "Source", tuning: "training.Tuning", model: "sections.Model", seed: int) -> None:
+    """Begins a new adapter, or tunes one on the source's dialogues, and publishes it."""
+    from detox import files
     from detox.corpus import dialogues
+    from detox.model import fitting, prompts
+    from detox.params import origins
     from detox.runtime import devices, trackers, tracking
+    from detox.sources import local
     from detox.tuning import supervised
 
-    wanted = trackers.wanted()
-    device = devices.chosen()
-    plan = supervised.Plan(base, p.tuning, prompts.load(base, model), seed, device)
-    fitting.check_fresh(p.tuning, base)
+    wanted, base, source = trackers.wanted(), local.path(model.source), local.path(dialogues_of)
+    plan = supervised.Plan(base, tuning, prompts.load(base, model), seed, devices.chosen())
+    fitting.check_fresh(tuning, base)
     train, dev = (dialogues.load(source / f"{part}.jsonl") for part in ("train", "dev"))
-    if p.source.origin == origins.NEW:
+    if dialogues_of.origin == origins.NEW:
         with tempfile.TemporaryDirectory() as folder:
             publish(Path(folder), base, supervised.begin(plan, dev, Path(folder)))
         record([])
-    else:
-        interrupted = RESUME / plan.fingerprint(source)
-        made = interrupted / "adapter"
-        with tracking.tracked(wanted, f"tuning-{interrupted.name}", {"seed": seed}) as told:
+        return
+    interrupted = RESUME / plan.fingerprint(source)
+    made = interrupted / "adapter"
+    with tracking.tracked(wanted, f"tuning-{interrupted.name}", {"seed": seed}) as told:
 
-            def looked(rows: "list[dict[str, float]]") -> None:
-                record(rows)
-                if rows and ("dev_loss" in rows[-1] or not dev):
-                    told(int(rows[-1]["step"]), rows[-1])
+        def looked(rows: "list[dict[str, float]]") -> None:
+            record(rows)
+            if rows and ("dev_loss" in rows[-1] or not dev):
+                told(int(rows[-1]["step"]), rows[-1])
 
-            tuned = supervised.tune(plan, train, dev, interrupted, made, looked)
-        publish(made, base, tuned)
-        files.remove(interrupted)
+        tuned = supervised.tune(plan, train, dev, interrupted, made, looked)
+    publish(made, base, tuned)
+    files.remove(interrupted)
 
 
 def record(rows: "list[dict[str, float]]") -> None:

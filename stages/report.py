@@ -11,8 +11,12 @@ Writes metrics/report.html   one page that needs nothing else and loads nothing
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from stages import run
+
+if TYPE_CHECKING:
+    from detox.reporting import cards
 
 METRICS, PREPARED, SUMMARIES = Path("metrics"), Path("data/prepared"), Path("data/summaries")
 POLICY = Path("models/ppo")
@@ -49,21 +53,28 @@ def main() -> None:
     )
     frame, everything = tables.table(metrics["evaluate"]), metrics["evaluate"]["all"]
     said = verdicts.lead(everything, metrics["claims"]["family"])
-    release = cards.Release(
+    sized = verdicts.sized(everything)
+    pages = {
+        "report.html": page.render(metrics, scores, contents),
+        "headline.md": tables.headline(frame, [*said, provenance.line(sized, about)]),
+        "result.svg": figures.overview(scores, metrics),
+    }
+    publish(pages, cards.render(frame, release(settings, about, sized)))
+
+
+def release(settings: dict[str, Any], about: dict[str, str], sized: str) -> "cards.Release":
+    """What the card says beside the figures."""
+    from detox.reporting import cards, provenance
+
+    return cards.Release(
         *provenance.base_of(settings),
         about=about,
-        sized=verdicts.sized(everything),
-        toy=contents.toy,
+        sized=sized,
+        toy=provenance.toy(settings),
         max_prompt_tokens=settings["model"]["max_prompt_tokens"],
         max_new_tokens=settings["summarize"]["max_new_tokens"],
         prompt=str(settings["model"]["prompt"]),
     )
-    pages = {
-        "report.html": page.render(metrics, scores, contents),
-        "headline.md": tables.headline(frame, [*said, provenance.line(release.sized, about)]),
-        "result.svg": figures.overview(scores, metrics),
-    }
-    publish(pages, cards.render(frame, release))
 
 
 def publish(pages: dict[str, str], card: str) -> None:

@@ -9,6 +9,7 @@ Writes data/summaries/sft.jsonl, ppo.jsonl (id, group, greedy summary, samples),
        summaries); until then its state, to .resume/summarize: an interrupted run is taken up again.
 """
 
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,14 +46,7 @@ def main() -> None:
     beside = {"provoked": provoked(test, p, reward), "held_out": risk.parted(RISK, dialogues.load(TRAIN))[2]}
     settings = [seed, model, judged, p, devices.name(device)]
     all_of_them = [*test, *chain(*beside.values())]
-    each = {"sft": 1 + p.samples + p.stress_samples, "ppo": 1 + p.samples}
-
-    def fits(state: checkpoints.State) -> bool:
-        drawn, curve = state.record.get("drawn"), state.record.get("curve")
-        if not isinstance(drawn, dict) or drawn.keys() != each.keys() or not is_curve(curve, state.step):
-            return False
-        return all(summaries.are_drawn(drawn[name], len(all_of_them), texts) for name, texts in each.items())
-
+    fits = partial(are_drawn, len(all_of_them), {"sft": 1 + p.samples + p.stress_samples, "ppo": 1 + p.samples})
     with checkpoints.resumable("summarize", settings, inputs, p.checkpoint_every, fits, "batch") as unfinished:
         drawn = draw(all_of_them, p, model, seed, device, unfinished)
         fresh = [text for row in drawn["sft"][: len(test)] for text in row[1 + p.samples :]]
@@ -60,19 +54,36 @@ def main() -> None:
         means = toxicity.view(len(test), p.stress_samples).mean(dim=1).tolist()
         stress = summaries.most_toxic([dialogue.id for dialogue in test], means, p.stress_share, p.stress_minimum)
         if ranks.rank() == 0:
-            rows = {}
-            for name, texts in drawn.items():
-                left = iter(texts)
-                rows[name] = summaries.rows(test, list(islice(left, len(test))), p.samples)
-                for kind, others in beside.items():
-                    rows[f"{kind}_{name}"] = summaries.rows(others, list(islice(left, len(others))), p.samples)
+            rows = laid_out(drawn, {"": test} | {f"{kind}_": rows for kind, rows in beside.items()}, p.samples)
             publish({**rows, "stress": stress})
+
+
+def are_drawn(dialogues: int, each: dict[str, int], state: "checkpoints.State") -> bool:
+    """Whether a state holds what an interrupted run leaves: so many texts of each policy for some of the dialogues."""
+    from detox.generation import summaries
+
+    drawn, curve = state.record.get("drawn"), state.record.get("curve")
+    if not isinstance(drawn, dict) or drawn.keys() != each.keys() or not is_curve(curve, state.step):
+        return False
+    return all(summaries.are_drawn(drawn[name], dialogues, texts) for name, texts in each.items())
+
+
+def laid_out(
+    drawn: dict[str, list[list[str]]], slices: "dict[str, list[Dialogue]]", samples: int
+) -> "dict[str, list[dict[str, Any]]]":
+    """The rows of each slice and policy, by the name of their file."""
+    from detox.generation import summaries
+
+    rows = {}
+    for policy, texts in drawn.items():
+        left = iter(texts)
+        for prefix, dialogues in slices.items():
+            rows[f"{prefix}{policy}"] = summaries.rows(dialogues, list(islice(left, len(dialogues))), samples)
+    return rows
 
 
 def provoked(test: "list[Dialogue]", p: "sections.Summarize", reward: "Classifier") -> "list[Dialogue]":
     """Some of those dialogues in which the reward finds no toxic turn, each with a rude one."""
-    from functools import partial
-
     from detox import parsing
     from detox.corpus import dialogues, provocations, risk
     from detox.runtime import ranks
