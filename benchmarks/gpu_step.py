@@ -61,17 +61,18 @@ def products(dtype: torch.dtype, device: torch.device, limit: float) -> float:
 
 
 def step(folder: Path, dtype: str, device: torch.device, sizes: Sizes) -> dict[str, float]:
-    """A PPO step and decoding alone. In bfloat16 a prompt is read by itself, in float32 several are."""
+    """A PPO step, and decoding alone as a rollout decodes."""
     lengths = shapes.spread(sizes.prompts, *shapes.PROMPT_TOKENS)
     dialogues = json.loads(shapes.write_prompts(folder / "prompts.json", lengths).read_text())["dialogues"]
     k, episodes = sizes.k, sizes.prompts * sizes.k
-    p = settings(episodes, episodes, k if dtype == "bfloat16" else k * max(1, sizes.prompts // 2), k, sizes.tokens, 2)
+    p = settings(episodes, episodes, k * max(1, sizes.prompts // 2), k, sizes.tokens, 2)
     policy = Policy(folder / "t5" / "base", folder / "t5" / "adapter", dtype, device)
     prompt = prompts.Prompt(prompts.tokenizer(folder / "t5" / "base"), 512)
     steps = trainer.train(Models(policy, NoReward(), prompt), dialogues, [True] * len(dialogues), p, seed=1)
     took = seconds(lambda: next(steps))
     encoded = prompt.encode(dialogues, device)
-    drawn = seconds(lambda: policy.sample(*encoded, list(range(episodes)), sizes.tokens))
+    with policy.rounded():
+        drawn = seconds(lambda: policy.sample(*encoded, list(range(episodes)), sizes.tokens))
     attention = sizes.width // 64 * 64
     shape = flops.Shape(sizes.width, attention, sizes.width * 8 // 3, sizes.layers, shapes.VOCABULARY)
     needed = flops.needed(flops.forward(shape, lengths, k, sizes.tokens))
@@ -83,7 +84,7 @@ def step(folder: Path, dtype: str, device: torch.device, sizes: Sizes) -> dict[s
     }
 
 
-def tuning(folder: Path, device: torch.device, sizes: Sizes) -> float:
+def tuning(folder: Path, dtype: str, device: torch.device, sizes: Sizes) -> float:
     """Tokens of prompts and references a second, of the tuning of an adapter."""
     rng, count = Random(0), 16 * max(1, sizes.prompts // 2)
     texts = shapes.texts(shapes.spread(count, *shapes.PROMPT_TOKENS), rng)
@@ -91,7 +92,7 @@ def tuning(folder: Path, device: torch.device, sizes: Sizes) -> float:
     p = training.Tuning(**TUNING, batch_size=16, epochs=1, patience=1, max_summary_tokens=sizes.tokens + 1)
     with tempfile.TemporaryDirectory() as unfinished:
         base, new = folder / "t5" / "base", folder / "tuned"
-        plan = supervised.Plan(base, p, prompts.Prompt(prompts.tokenizer(base), 512), 1, device)
+        plan = supervised.Plan(base, dtype, p, prompts.Prompt(prompts.tokenizer(base), 512), 1, device)
         took = seconds(lambda: supervised.tune(plan, rows, [], Path(unfinished, new.name), new, lambda curve: None))
     return sum(len(text.split()) + sizes.tokens for text in texts) / took
 
@@ -114,8 +115,8 @@ def main() -> None:
     sizes, device = SMALL if told.small else FULL, devices.chosen()
     figures = {"card_tflops": products(getattr(torch, told.dtype), device, sizes.seconds)}
     figures |= step(told.folder, told.dtype, device, sizes)
-    if told.dtype == "float32":  # the only type of these two
-        figures |= {"tuning_tokens": tuning(told.folder, device, sizes)}
+    figures |= {"tuning_tokens": tuning(told.folder, told.dtype, device, sizes)}
+    if told.dtype == "float32":  # the classifiers' only type
         figures |= {"scoring_tokens": scoring(told.folder, device, sizes)}
     print(json.dumps(figures | {"peak_gb": torch.cuda.max_memory_allocated() / 2**30}))
 

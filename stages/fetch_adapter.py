@@ -44,7 +44,7 @@ def make(dialogues_of: "Source", tuning: "training.Tuning", model: "sections.Mod
     from detox.tuning import supervised
 
     wanted, base, source = trackers.wanted(), local.path(model.source), local.path(dialogues_of)
-    plan = supervised.Plan(base, tuning, prompts.load(base, model), seed, devices.chosen())
+    plan = supervised.Plan(base, model.dtype, tuning, prompts.load(base, model), seed, devices.chosen())
     fitting.check_fresh(tuning, base)
     train, dev = (dialogues.load(source / f"{part}.jsonl") for part in ("train", "dev"))
     if dialogues_of.origin == origins.NEW:

@@ -135,8 +135,6 @@ def gathered(todo: Pending, errors: list[InputError]) -> Here:
         p["rank"] = reading.load(training.Rank)
     with noted(errors):
         p["ppo"] = reading.load(training.Ppo)
-        if "model" in p:
-            p["model"].check_micro_batch(p["ppo"])
     with noted(errors):
         trackers.wanted()
     sources = {name: p[name].source for name in origins.SOURCES if name in p}

@@ -47,7 +47,6 @@ def main() -> None:
     p, model, seed = reading.load(training.Ppo), reading.load(sections.Model), reading.seed()
     judged, wanted = reading.load(sections.Classifier, section="reward"), trackers.wanted()
     device, base = devices.chosen(), local.path(model.source)
-    model.check_micro_batch(p)
     policy = Policy(base, ADAPTER, model.dtype, device)
     models = Models(policy, Classifier(judged, device), prompts.load(base, model))
     train, risky, _ = risk.parted(RISK, dialogues.load(TRAIN))

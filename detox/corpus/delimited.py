@@ -49,7 +49,9 @@ def rows(
             number = first[0] + reader.line_num
     except csv.Error as error:
         reason = str(error).partition(" - ")[0]  # what follows is advice for programmers
-        raise InputError(f"{path}, line {number}: not CSV ({reason}): correct the row's quotes and line ends") from error
+        raise InputError(
+            f"{path}, line {number}: not CSV ({reason}): correct the row's quotes and line ends"
+        ) from error
 
 
 def separator(header: str, wanted: Collection[str]) -> str:

@@ -7,7 +7,7 @@ TRL 1.12 is the last release with a value head for encoder–decoders; this is t
 
 The base may be in bfloat16; LoRA, both heads and all behind them are in float32 all the same. Rounded to bfloat16, a
 token's log-probability depends by some hundredths on what is computed beside it, so that only the same pass over the
-same prompt alone gives it again.
+same prompts gives it again. For rollouts all is `rounded`, which is faster; the loss corrects for the difference.
 
 The decoder reads the response shifted right, so position t of its output belongs to token t of the response.
 Axes: `batch`, `prompt`, `response` (padded on the right), `vocab`. No dropout: the model stays in eval mode.
@@ -78,6 +78,22 @@ class Policy(nn.Module):
         """Within the block the adapter is part of this half of the base; not in bfloat16, where much would be lost."""
         return adapters.merged(half) if self.exact else nullcontext()
 
+    @contextmanager
+    def rounded(self) -> Iterator[None]:
+        """Within the block `sample` computes in the base's type of numbers: the adapter is merged, the head rounded.
+
+        In float32 nothing changes. In bfloat16 other tokens are drawn than the policy itself would draw, for which
+        `losses.importance_weights` makes up.
+        """
+        head = self.language_model.get_output_embeddings()
+        weight = head.weight.data
+        head.weight.data = weight.to(self.dtype)
+        try:
+            with nullcontext() if self.exact else adapters.merged(self.language_model):
+                yield
+        finally:
+            head.weight.data = weight
+
     @property
     def language_model(self) -> PeftModel:
         """The T5 below the value head."""
@@ -116,7 +132,7 @@ class Policy(nn.Module):
 
         With k times as many seeds as prompts, the first k are for the first prompt and so on: each prompt is encoded
         once. Log-probabilities and values are those of the very pass that decoded, so if it is `exact`, none has to be
-        run again.
+        run again. Tokens are picked in float32, whatever the logits are in.
         """
         with self.merged(self.language_model.get_encoder()):
             states = encoded(self.language_model.get_encoder(), prompt_ids, prompt_mask)
@@ -125,7 +141,7 @@ class Policy(nn.Module):
 
             def step(tokens: Tensor) -> Step:
                 logits, _, values = self.model(**encoding.inputs(), decoder_input_ids=tokens[:, None])
-                return Step(logits[:, 0], values[:, 0], read.pop()[:, 0])
+                return Step(logits[:, 0].float(), values[:, 0], read.pop()[:, 0])
 
             return draw(step, encoding, seeds, max_new_tokens, self.language_model.config, constraint)
 

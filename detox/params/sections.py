@@ -5,7 +5,6 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from detox.errors import InputError
 from detox.params.kinds import (
     PROMPT,
     STRICT,
@@ -23,8 +22,6 @@ from detox.params.kinds import (
     require,
 )
 from detox.params.origins import Source
-from detox.params.reading import PARAMS
-from detox.params.training import Ppo
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -35,14 +32,6 @@ class Model:
     max_prompt_tokens: PromptTokens
     dtype: Literal["float32", "bfloat16"]
     prompt: Prompt = PROMPT
-
-    def check_micro_batch(self, p: Ppo) -> None:
-        """Raises InputError if PPO would compute a prompt beside others in bfloat16, which changes its rounding."""
-        if self.dtype != "float32" and p.micro_batch_size != p.samples_per_prompt:
-            raise InputError(
-                f"{PARAMS}: ppo.micro_batch_size is {p.micro_batch_size}, but with model.dtype {self.dtype} must be "
-                f"ppo.samples_per_prompt, {p.samples_per_prompt}: one prompt at a time"
-            )
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -26,6 +26,8 @@ Mask = Bool[Tensor, "batch response"]
 Episodes = Float[Tensor, " batch"]
 Scalar = Float[Tensor, ""]
 
+LIMIT = 2.0  # of an importance weight
+
 
 def token_rewards(scores: Episodes, kl: Tokens, mask: Mask, price: Episodes) -> Tokens:
     """Reward of every token: rₜ = −β·KLₜ₊₁, in the score's units, plus the score on the last valid token.
@@ -64,6 +66,21 @@ def spread(x: Tokens, mask: Mask) -> Scalar:
 def whiten(x: Tokens, mask: Mask) -> Tokens:
     """(x − mean) / `spread` over the valid tokens; 0 elsewhere."""
     return (x - x[mask].mean()) / spread(x, mask) * mask
+
+
+def importance_weights(old_logprobs: Tokens, drawn_logprobs: Tokens) -> Tokens:
+    """wₜ = min(π_old(yₜ)/μ(yₜ), 2), for tokens that were drawn from μ, a rounding of π_old; 1 where the two are one.
+
+    An advantage times its weight makes up for μ: E_μ[w·f] = E_π_old[f]. Truncated importance sampling (Ionides 2008; of
+    samplers that round, Yao et al. 2025, "Your efficient RL framework secretly brings you off-policy RL training"):
+    exact below the limit, and no token counts more than twice.
+    """
+    return torch.exp(old_logprobs - drawn_logprobs).clamp(max=LIMIT)
+
+
+def mismatch(old_logprobs: Tokens, drawn_logprobs: Tokens, mask: Mask) -> Scalar:
+    """Mean |log π_old(yₜ) − log μ(yₜ)| of the valid tokens, in nats; 0 where tokens are drawn from π_old itself."""
+    return (old_logprobs - drawn_logprobs)[mask].abs().mean()
 
 
 def policy_loss(logprobs: Tokens, old_logprobs: Tokens, advantages: Tokens, mask: Mask, clip_range: float) -> Scalar:

@@ -32,6 +32,7 @@ class Rollout(NamedTuple):
     prompt_mask: Tensor  # [batch/k prompt] bool
     response_ids: Tensor  # [batch response] int64
     response_mask: Tensor  # [batch response] bool: first token to end-of-sequence token
+    drawn_logprobs: Tensor  # [batch response] log μ(yₜ): μ is what the tokens were drawn from, in float32 π_old itself
     logprobs: Tensor  # [batch response] log π_old(yₜ)
     ref_logprobs: Tensor  # [batch response] log π_ref(yₜ)
     ref_states: Tensor  # [batch response width] of which the head makes the reference's logits
@@ -68,6 +69,7 @@ class Rollout(NamedTuple):
             prompt_mask=self.prompt_mask[prompts, :prompt],
             response_ids=self.response_ids[index, :response],
             response_mask=self.response_mask[index, :response],
+            drawn_logprobs=self.drawn_logprobs[index, :response],
             logprobs=self.logprobs[index, :response],
             ref_logprobs=self.ref_logprobs[index, :response],
             ref_states=self.ref_states[index, :response],
@@ -87,7 +89,8 @@ def collect(
     """One episode per seed, the first k of the first dialogue: sample, score, and compare with the reference."""
     policy, tokenizer = models.policy, models.prompt.tokenizer
     prompt_ids, prompt_mask = models.prompt.encode(dialogues, policy.device)
-    sample = draw(policy, prompt_ids, prompt_mask, seeds, p.max_new_tokens, p.decode_batch_size)
+    with policy.rounded():
+        sample = draw(policy, prompt_ids, prompt_mask, seeds, p.max_new_tokens, p.decode_batch_size)
     truncated = ~((sample.ids == tokenizer.eos_token_id) & sample.mask).any(dim=1)
     margins = models.reward.margin(prompts.decode(tokenizer, sample.ids, sample.mask)).to(policy.device)
     rollout = Rollout(
@@ -95,6 +98,7 @@ def collect(
         prompt_mask,
         sample.ids,
         sample.mask,
+        sample.logprobs.clone(),
         sample.logprobs,
         torch.zeros_like(sample.logprobs),
         torch.zeros_like(sample.states),

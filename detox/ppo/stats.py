@@ -27,6 +27,7 @@ class StepStats:
     explained_variance: float
     response_tokens: float
     truncated: float
+    mismatch: float
     ratio_error: float
 
 
@@ -69,6 +70,7 @@ def step_stats(step: int, rollout: Rollout, explained_variance: float, stats: Up
         explained_variance=explained_variance,
         response_tokens=mask.sum(1).float().mean().item(),
         truncated=rollout.truncated.float().mean().item(),
+        mismatch=losses.mismatch(rollout.logprobs, rollout.drawn_logprobs, mask).item(),
         ratio_error=stats.ratio_error,
     )
 
@@ -81,6 +83,7 @@ def summary(rows: Sequence[StepStats], batch_size: int) -> dict[str, int | float
         "episodes": len(rows) * batch_size,
         "kl_first": first.kl,
         "kl_last": last.kl,
+        "mismatch_last": last.mismatch,
         "ratio_error_first": first.ratio_error,
         "reward_first": first.reward,
         "reward_last": last.reward,

@@ -154,7 +154,8 @@ def loss_sum(policy: Policy, rollout: Rollout, targets: Targets, p: training.Ppo
         ref_logits = policy.logits(rollout.ref_states[mask])
     kl = distributions.kl_divergence(now.logits, ref_logits)
     del ref_logits  # as large as all that a layer or two keeps for its gradient
-    policy_loss = losses.policy_loss(now.logprobs, old_logprobs, targets.advantages, mask, p.clip_range)
+    advantages = losses.importance_weights(old_logprobs, rollout.drawn_logprobs) * targets.advantages
+    policy_loss = losses.policy_loss(now.logprobs, old_logprobs, advantages, mask, p.clip_range)
     value_loss = losses.value_loss(now.values, rollout.values, targets.returns, mask, p.value_clip_range)
     with torch.no_grad():
         stats.tokens += mask.sum().item()

@@ -43,6 +43,7 @@ class Plan(NamedTuple):
     """What an adapter is made on, and how."""
 
     base: Path
+    dtype: str  # of the base, which is frozen; LoRA is in float32 all the same
     tuning: Tuning
     prompt: Prompt
     seed: int
@@ -51,7 +52,8 @@ class Plan(NamedTuple):
     def fingerprint(self, prepared: Path) -> str:
         """What the tuned adapter depends on, as a name for the folder in which an interrupted run is kept."""
         inputs = [self.base, prepared / "train.jsonl", prepared / "dev.jsonl"]
-        settings = [self.tuning, self.prompt.max_tokens, self.prompt.text, self.seed, devices.name(self.device)]
+        prompt = [self.prompt.max_tokens, self.prompt.text]
+        settings = [self.tuning, self.dtype, *prompt, self.seed, devices.name(self.device)]
         return fingerprints.fingerprint(settings, inputs)
 
 
@@ -106,7 +108,7 @@ def _trained(
 def _trainer(plan: Plan, examples: list[Example], held_out: list[Example], unfinished: Path) -> Seq2SeqTrainer:
     set_seed(plan.seed)
     p, dev = plan.tuning, bool(held_out)
-    model = get_peft_model(bases.load(plan.base), lora.fresh(p))
+    model = get_peft_model(bases.load(plan.base, plan.dtype), lora.fresh(p))
     passes = [row for number in range(p.epochs) for row in one_pass(examples, p.batch_size, seed_of(plan.seed, number))]
     trainer = Seq2SeqTrainer(
         model=model,
@@ -127,7 +129,7 @@ def begin(plan: Plan, dev: Sequence[Dialogue], folder: Path) -> dict[str, float]
     the base itself. Without dev dialogues nothing is returned.
     """
     set_seed(plan.seed)
-    model = get_peft_model(bases.load(plan.base), lora.fresh(plan.tuning))
+    model = get_peft_model(bases.load(plan.base, plan.dtype), lora.fresh(plan.tuning))
     model.save_pretrained(str(folder), save_embedding_layers=False)
     return _rouge(model.to(plan.device), dev, plan) if dev else {}
 

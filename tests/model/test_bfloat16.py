@@ -9,12 +9,11 @@ from tiny import DIALOGUES, PPO, RISKY, Prompts
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from detox.errors import InputError
-from detox.model import adapters
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
 from detox.model.prompts import Prompt
-from detox.params import origins, sections, training
+from detox.model.sampling import Sample
+from detox.params import training
 from detox.ppo import trainer
 from detox.ppo.rollouts import Models
 from detox.ppo.state import TrainState
@@ -70,17 +69,34 @@ def test_before_the_first_update_the_kl_is_0_and_every_ratio_is_1_and_then_the_p
     assert {moment.dtype for moment in moments} == {torch.float32}
 
 
-def test_merging_the_adapter_would_round_it_away(coarse: Policy, encoded: Prompts) -> None:
-    """So decoding leaves it apart: what is sampled is what is scored, but for rounding."""
-    sample = coarse.sample(*encoded, SEEDS, 10)
-    apart = logprobs(coarse, encoded, sample.ids, sample.mask)
-    with adapters.merged(coarse.language_model):
-        merged = logprobs(coarse, encoded, sample.ids, sample.mask)
-    decoded = sample.logprobs[sample.mask]
-    assert (apart - decoded).abs().mean() < (merged - decoded).abs().mean() / 2
+def test_for_rollouts_adapter_and_head_are_rounded_too_and_come_back_as_they_were(
+    coarse: Policy, encoded: Prompts
+) -> None:
+    head = coarse.language_model.get_output_embeddings()
+    before = {name: each.clone() for name, each in coarse.state_dict().items()}
+    with coarse.rounded():
+        assert head.weight.dtype == torch.bfloat16
+        quick = coarse.sample(*encoded, SEEDS, 10)
+    careful = coarse.sample(*encoded, SEEDS, 10)
+    assert head.weight.dtype == torch.float32
+    assert all(each.equal(before[name]) for name, each in coarse.state_dict().items())
+    assert quick.logprobs.dtype == torch.float32
+    assert missed(coarse, encoded, careful) < missed(coarse, encoded, quick) / 2
 
 
-def test_a_prompt_beside_others_is_rounded_otherwise_and_has_to_be_alone(coarse: Policy, encoded: Prompts) -> None:
+def missed(policy: Policy, encoded: Prompts, sample: Sample) -> float:
+    """How far what decoding says of its tokens is from what a fresh pass says, in nats."""
+    return (logprobs(policy, encoded, sample.ids, sample.mask) - sample.logprobs[sample.mask]).abs().mean().item()
+
+
+def test_in_float32_nothing_is_rounded(policy: Policy, encoded: Prompts) -> None:
+    given = policy.sample(*encoded, SEEDS, 10)
+    with policy.rounded():
+        again = policy.sample(*encoded, SEEDS, 10)
+    assert all(one.equal(other) for one, other in zip(given, again, strict=True))
+
+
+def test_a_prompt_beside_others_is_rounded_otherwise(coarse: Policy, encoded: Prompts) -> None:
     sample = coarse.sample(*encoded, SEEDS, 10)
     together = logprobs(coarse, encoded, sample.ids, sample.mask)
     alone = [
@@ -101,12 +117,21 @@ def one(encoded: Prompts, prompt: int) -> Prompts:
     return Prompts(encoded.ids[prompt : prompt + 1, :tokens], encoded.mask[prompt : prompt + 1, :tokens])
 
 
-def test_ppo_takes_one_prompt_at_a_time_or_says_that_it_has_to() -> None:
-    model = sections.Model(origins.Source("models/base"), 512, "bfloat16")
-    model.check_micro_batch(training.Ppo(**ALONE))
-    with pytest.raises(InputError) as error:
-        model.check_micro_batch(training.Ppo(**(ALONE | {"micro_batch_size": 4})))
-    assert str(error.value) == (
-        "params.yaml: ppo.micro_batch_size is 4, but with model.dtype bfloat16 must be ppo.samples_per_prompt, 2: "
-        "one prompt at a time"
-    )
+def test_several_prompts_at_once_start_from_the_reference_with_ratios_near_1(
+    coarse: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """In the update a prompt has other companions than in the pass that gave the old log-probabilities."""
+    p = training.Ppo(**(ALONE | {"micro_batch_size": 4}))
+    first, second = trainer.train(Models(coarse, reward, Prompt(tokenizer, 30)), DIALOGUES, RISKY, p, 0)
+    assert abs(first.kl) < 1e-3
+    assert first.ratio_error < 0.2
+    assert 1e-3 < first.mismatch < 1
+    assert second.kl > 0.01
+
+
+def test_in_float32_tokens_are_drawn_from_the_policy_itself(
+    policy: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    p = training.Ppo(**ALONE)
+    steps = trainer.train(Models(policy, reward, Prompt(tokenizer, 30)), DIALOGUES, RISKY, p, 0)
+    assert [step.mismatch for step in steps] == [0, 0]

@@ -169,6 +169,24 @@ def test_at_ratio_1_the_gradient_is_the_plain_policy_gradient() -> None:
     assert_equal(gradient(loss, logprobs), -advantages * MASK)
 
 
+def test_tokens_drawn_from_another_distribution_are_weighted_so_that_means_stay() -> None:
+    """μ = (0.1, 0.2, 0.3, 0.4), π = (0.2, 0.1, 0.3, 0.4): of f = (1, 2, 3, 4) the mean is 2.9 by π, 3 by μ."""
+    drawn, policy = row(0.1, 0.2, 0.3, 0.4), row(0.2, 0.1, 0.3, 0.4)
+    weights = losses.importance_weights(policy.log(), drawn.log())
+    assert weights.tolist()[0] == pytest.approx([2.0, 0.5, 1.0, 1.0], abs=1e-12)
+    assert (drawn * weights * row(1, 2, 3, 4)).sum().item() == pytest.approx(2.9, abs=1e-12)
+
+
+def test_no_weight_is_above_2() -> None:
+    assert losses.importance_weights(row(0.9).log(), row(0.3).log()).tolist() == [[2.0]]
+
+
+def test_the_mismatch_is_the_mean_distance_of_valid_tokens() -> None:
+    """(|−1 + 1.5| + |−2 + 1|) / 2; the third is padding."""
+    mask = torch.tensor([[True, True, False]])
+    assert losses.mismatch(row(-1, -2, -9), row(-1.5, -1, 0), mask).item() == 0.75
+
+
 def test_a_ratio_that_has_gone_too_far_in_its_advantages_direction_gets_no_gradient_and_any_other_does() -> None:
     ratios, advantages = torch.tensor([[1.3, 0.7, 1.3, 0.7]]), torch.tensor([[2.0, -2.0, -2.0, 2.0]])
     logprobs = ratios.log().requires_grad_()

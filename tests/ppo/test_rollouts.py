@@ -184,6 +184,7 @@ def test_a_selection_of_episodes_loses_the_columns_that_are_padding_in_all_of_th
         prompt_mask=prompt_mask,
         response_ids=numbers.long(),
         response_mask=response_mask,
+        drawn_logprobs=numbers + 60,
         logprobs=numbers + 10,
         ref_logprobs=numbers + 20,
         ref_states=numbers[:, :, None] + 40,
@@ -201,6 +202,7 @@ def test_a_selection_of_episodes_loses_the_columns_that_are_padding_in_all_of_th
     assert rows.response_ids.tolist() == [[3, 4], [0, 1]]
     assert rows.price.tolist() == [0.5, 0.25]
     assert rows.response_mask.tolist() == [[True, True], [True, False]]
+    assert rows.drawn_logprobs.tolist() == [[63, 64], [60, 61]]
     assert rows.logprobs.tolist() == [[13, 14], [10, 11]]
     assert rows.ref_logprobs.tolist() == [[23, 24], [20, 21]]
     assert rows.ref_states.tolist() == [[[43], [44]], [[40], [41]]]

@@ -254,7 +254,7 @@ def test_at_ratio_1_the_gradient_of_the_loss_is_the_plain_policy_gradient(
     prompt = rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids, rollout.response_mask
     p = settings()
     now = policy.evaluate(*prompt).logprobs
-    same = rollout._replace(logprobs=now.detach())  # those of decoding differ by rounding
+    same = rollout._replace(logprobs=now.detach(), drawn_logprobs=now.detach())  # those of decoding differ by rounding
     loss = loss_sum(policy, same, targets_of(advantages, 0 * advantages, 0.0), p, UpdateStats())
     plain = -(now * advantages).sum()
     for actual, expected in zip(gradients(loss, policy), gradients(plain, policy), strict=True):
@@ -427,6 +427,7 @@ def test_a_row_of_statistics_by_hand() -> None:
         prompt_mask=torch.ones(2, 1, dtype=torch.bool),
         response_ids=torch.zeros(2, 2, dtype=torch.long),
         response_mask=mask,
+        drawn_logprobs=torch.tensor([[-1.0, -2.5], [-2.0, 0.0]]),
         logprobs=torch.tensor([[-1.0, -2.0], [-1.0, 0.0]]),
         ref_logprobs=torch.tensor([[-1.5, -2.5], [-1.0, 0.0]]),
         ref_states=torch.zeros(2, 2, 1),
@@ -455,19 +456,21 @@ def test_a_row_of_statistics_by_hand() -> None:
             "explained_variance": 2 / 3,
             "response_tokens": 1.5,
             "truncated": 0.5,
+            "mismatch": 0.5,
             "ratio_error": 1e-7,
         }
     )
 
 
 def test_the_summary_of_a_run_is_its_first_and_last_row() -> None:
-    row = StepStats(1, 0.5, 1.0, 1e-9, 0.0, 0.1, 0.0, 0.0, 0.0, 2.0, 0.0, 9.0, 0.0, 1e-7)
-    last = replace(row, step=3, reward=1.5, kl=2.5, ratio_error=9.0)
+    row = StepStats(1, 0.5, 1.0, 1e-9, 0.0, 0.1, 0.0, 0.0, 0.0, 2.0, 0.0, 9.0, 0.0, 0.0, 1e-7)
+    last = replace(row, step=3, reward=1.5, kl=2.5, mismatch=0.125, ratio_error=9.0)
     assert stats.summary([row, replace(row, reward=9.0), last], batch_size=8) == {
         "steps": 3,
         "episodes": 24,
         "kl_first": 1e-9,
         "kl_last": 2.5,
+        "mismatch_last": 0.125,
         "ratio_error_first": 1e-7,
         "reward_first": 0.5,
         "reward_last": 1.5,

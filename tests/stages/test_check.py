@@ -292,11 +292,6 @@ OTHERS: dict[str, tuple[Spoil, str]] = {
         other("rivals", dialogues=1),
         "params.yaml: rivals.dialogues is 1, but must be greater than or equal to 2",
     ),
-    "prompts beside one another in bfloat16": (
-        other("model", dtype="bfloat16"),
-        "params.yaml: ppo.micro_batch_size is 2, but with model.dtype bfloat16 must be ppo.samples_per_prompt, 1: one "
-        "prompt at a time",
-    ),
     "no list of rude turns": (
         other("summarize", provocations="nowhere"),
         "nowhere is no readable list: correct summarize.provocations",

@@ -47,7 +47,7 @@ CURVES: list[list[dict[str, float]]] = []  # told at each look
 
 def tune(base: Path, folder: Path, dev: int, **changes: Any) -> dict[str, Any]:
     p = Tuning(**{**P.__dict__, **{k: v for k, v in changes.items() if k in P.__dict__}})
-    plan = supervised.Plan(base, p, prompt(base), changes.get("seed", 1), CPU)
+    plan = supervised.Plan(base, "float32", p, prompt(base), changes.get("seed", 1), CPU)
     return supervised.tune(plan, PAIRS, PAIRS[:dev], folder, folder / "adapter", CURVES.append)
 
 
@@ -188,7 +188,7 @@ def test_the_folder_of_an_interrupted_run_belongs_to_these_data_and_settings(bas
         (tmp_path / f"{part}.jsonl").write_text(part)
 
     def name(seed: int = 1, **changes: Any) -> str:
-        return supervised.Plan(base, P, prompt(base, **changes), seed, CPU).fingerprint(tmp_path)
+        return supervised.Plan(base, "float32", P, prompt(base, **changes), seed, CPU).fingerprint(tmp_path)
 
     usual = name()
     assert name() == usual
@@ -198,7 +198,7 @@ def test_the_folder_of_an_interrupted_run_belongs_to_these_data_and_settings(bas
 
 
 def begin(base: Path, folder: Path, dev: int = 3, seed: int = 1) -> dict[str, float]:
-    return supervised.begin(supervised.Plan(base, P, prompt(base), seed, CPU), PAIRS[:dev], folder)
+    return supervised.begin(supervised.Plan(base, "float32", P, prompt(base), seed, CPU), PAIRS[:dev], folder)
 
 
 def test_a_new_adapter_is_the_base_itself_until_it_learns(base: Path, tmp_path: Path) -> None:
