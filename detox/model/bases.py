@@ -1,6 +1,9 @@
 """The base model below every adapter: frozen, and faster than as it comes, with the same results but for rounding."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -38,6 +41,18 @@ def load(folder: Path, dtype: str = "float32") -> PreTrainedModel:
         head = model.get_output_embeddings()  # in bfloat16 the logits around 16 are 1/8 apart
         head.weight = nn.Parameter(head.weight.float(), requires_grad=False)
     return model
+
+
+@contextmanager
+def rounded(model: Any) -> Iterator[None]:
+    """Within the block the head is in the type of numbers of the rest."""
+    head = model.get_output_embeddings()
+    weight = head.weight.data
+    head.weight.data = weight.to(model.dtype)
+    try:
+        yield
+    finally:
+        head.weight.data = weight
 
 
 def described(folder: Path) -> PreTrainedConfig:

@@ -82,17 +82,10 @@ class Policy(nn.Module):
     def rounded(self) -> Iterator[None]:
         """Within the block `sample` computes in the base's type of numbers: the adapter is merged, the head rounded.
 
-        In float32 nothing changes. In bfloat16 other tokens are drawn than the policy itself would draw, for which
-        `losses.importance_weights` makes up.
+        In float32 nothing changes. In bfloat16 other tokens are likely: `losses.importance_weights` makes up for it.
         """
-        head = self.language_model.get_output_embeddings()
-        weight = head.weight.data
-        head.weight.data = weight.to(self.dtype)
-        try:
-            with nullcontext() if self.exact else adapters.merged(self.language_model):
-                yield
-        finally:
-            head.weight.data = weight
+        with nullcontext() if self.exact else adapters.merged(self.language_model), bases.rounded(self.language_model):
+            yield
 
     @property
     def language_model(self) -> PeftModel:
@@ -132,7 +125,7 @@ class Policy(nn.Module):
 
         With k times as many seeds as prompts, the first k are for the first prompt and so on: each prompt is encoded
         once. Log-probabilities and values are those of the very pass that decoded, so if it is `exact`, none has to be
-        run again. Tokens are picked in float32, whatever the logits are in.
+        run again. Tokens are picked in float32.
         """
         with self.merged(self.language_model.get_encoder()):
             states = encoded(self.language_model.get_encoder(), prompt_ids, prompt_mask)

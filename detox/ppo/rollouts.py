@@ -54,10 +54,7 @@ class Rollout(NamedTuple):
         return (prompts[:, None] * self.k + torch.arange(self.k, device=prompts.device)).flatten()
 
     def by_length(self, prompts: Tensor, size: int) -> tuple[Tensor, ...]:
-        """These prompts' numbers, longest first, in parts of `size`: little of each part is padding.
-
-        What a part needs fits where the one before it was.
-        """
+        """These prompts' numbers, longest first, in parts of `size`: what one needs fits where the one before was."""
         return prompts[self.prompt_mask[prompts].sum(1).argsort(descending=True, stable=True)].split(size)
 
     def of(self, prompts: Tensor) -> "Rollout":

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,14 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = small_clone(tmp_path_factory.mktemp("watched") / "clone")
     change_params(folder, {"compute": {"processes": 1}, "ppo": {"steps": STEPS}})
     return folder
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """A shell's background jobs ignore SIGINT, and so would all that they start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def dvc(folder: Path, *arguments: str) -> subprocess.Popen[str]:
