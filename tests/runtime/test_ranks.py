@@ -96,7 +96,7 @@ def test_who_has_much_to_do_may_let_the_others_wait_for_longer_than_a_rank_may_b
 
 @pytest.mark.parametrize(("host", "said"), [("node7", "rank 2 on node7: ended"), ("", "rank 2: ended")])
 def test_a_rank_is_named_with_its_machine_if_it_has_ever_come(host: str, said: str) -> None:
-    store = dist.HashStore()
+    store = dist.HashStore()  # type: ignore[attr-defined]
     if host:
         store.set("host/2", host)
     group.post(store, 2, ": ended")
