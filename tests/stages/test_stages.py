@@ -33,7 +33,7 @@ pytest_plugins = ["models", "projects"]
 
 ADAPTER_FILES = {"adapter_config.json", "adapter_model.safetensors"}
 COLUMNS = """step reward reward_std kl kl_k1 toxic policy_loss value_loss clip_fraction entropy explained_variance
-response_tokens truncated"""
+response_tokens truncated mismatch"""
 
 
 def one_by_one(
@@ -111,6 +111,7 @@ def test_the_metrics_of_training_say_where_it_started_to_the_last_digit() -> Non
         "steps",
         "episodes",
         "kl_first",
+        "mismatch_last",
         "ratio_error_first",
         "reward_first",
         "reward_last",
