@@ -47,7 +47,8 @@ CURVES: list[list[dict[str, float]]] = []  # told at each look
 
 def tune(base: Path, folder: Path, dev: int, **changes: Any) -> dict[str, Any]:
     p = Tuning(**{**P.__dict__, **{k: v for k, v in changes.items() if k in P.__dict__}})
-    plan = supervised.Plan(base, "float32", p, prompt(base), changes.get("seed", 1), CPU)
+    dtype = changes.get("dtype", "float32")
+    plan = supervised.Plan(base, dtype, p, prompt(base), changes.get("seed", 1), CPU)
     return supervised.tune(plan, PAIRS, PAIRS[:dev], folder, folder / "adapter", CURVES.append)
 
 
@@ -187,14 +188,24 @@ def test_the_folder_of_an_interrupted_run_belongs_to_these_data_and_settings(bas
     for part in ("train", "dev"):
         (tmp_path / f"{part}.jsonl").write_text(part)
 
-    def name(seed: int = 1, **changes: Any) -> str:
-        return supervised.Plan(base, "float32", P, prompt(base, **changes), seed, CPU).fingerprint(tmp_path)
+    def name(seed: int = 1, dtype: str = "float32", **changes: Any) -> str:
+        return supervised.Plan(base, dtype, P, prompt(base, **changes), seed, CPU).fingerprint(tmp_path)
 
     usual = name()
     assert name() == usual
-    others = {name(seed=2), name(max_tokens=31), name(text="{dialogue}")}
+    others = {name(seed=2), name(dtype="bfloat16"), name(max_tokens=31), name(text="{dialogue}")}
     (tmp_path / "dev.jsonl").write_text("other")
-    assert len(others | {usual, name()}) == 5
+    assert len(others | {usual, name()}) == 6
+
+
+def test_on_a_base_in_bfloat16_the_adapter_learns_the_same_in_float32_but_for_rounding(
+    base: Path, tmp_path: Path
+) -> None:
+    fine, coarse = (tune(base, tmp_path / dtype, 3, dtype=dtype) for dtype in ("float32", "bfloat16"))
+    assert coarse["steps"] == fine["steps"]
+    assert 0 < abs(coarse["dev_loss"] - fine["dev_loss"]) < 0.1
+    tensors = load_file(tmp_path / "bfloat16/adapter/adapter_model.safetensors")
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
 
 
 def begin(base: Path, folder: Path, dev: int = 3, seed: int = 1) -> dict[str, float]:
