@@ -2,29 +2,24 @@
 
 import argparse
 import json
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
-from benchmarks import flops, shapes
+from benchmarks import flops, shapes, tuning
 from benchmarks.step import NoReward, settings
-from detox.corpus.dialogues import Dialogue
 from detox.model import prompts
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
-from detox.params import origins, sections, training
+from detox.params import origins, sections
 from detox.ppo import trainer
 from detox.ppo.rollouts import Models
 from detox.runtime import devices
 from detox.sources import local
-from detox.tuning import supervised
-
-TUNING: dict[str, Any] = {"rank": 32, "alpha": 32, "dropout": 0.05, "targets": ["q", "v"], "learning_rate": 0.001}
 
 
 class Sizes(NamedTuple):
@@ -84,17 +79,11 @@ def step(folder: Path, dtype: str, device: torch.device, sizes: Sizes) -> dict[s
     }
 
 
-def tuning(folder: Path, dtype: str, device: torch.device, sizes: Sizes) -> float:
+def tuned(folder: Path, dtype: str, device: torch.device, sizes: Sizes) -> float:
     """Tokens of prompts and references a second, of the tuning of an adapter."""
-    rng, count = Random(0), 16 * max(1, sizes.prompts // 2)
-    texts = shapes.texts(shapes.spread(count, *shapes.PROMPT_TOKENS), rng)
-    rows = [Dialogue(str(n), text, tuple(shapes.texts([sizes.tokens], rng)), str(n)) for n, text in enumerate(texts)]
-    p = training.Tuning(**TUNING, batch_size=16, epochs=1, patience=1, max_summary_tokens=sizes.tokens + 1)
-    with tempfile.TemporaryDirectory() as unfinished:
-        base, new = folder / "t5" / "base", folder / "tuned"
-        plan = supervised.Plan(base, dtype, p, prompts.Prompt(prompts.tokenizer(base), 512), 1, device)
-        took = seconds(lambda: supervised.tune(plan, rows, [], Path(unfinished, new.name), new, lambda curve: None))
-    return sum(len(text.split()) + sizes.tokens for text in texts) / took
+    rows = tuning.dialogues(tuning.BATCH * max(1, sizes.prompts // 2), sizes.tokens)
+    took = seconds(lambda: tuning.tune(folder / "t5" / "base", dtype, rows, sizes.tokens, device))
+    return sum(len(row.text.split()) + sizes.tokens for row in rows) / took
 
 
 def scoring(folder: Path, device: torch.device, sizes: Sizes) -> float:
@@ -115,7 +104,7 @@ def main() -> None:
     sizes, device = SMALL if told.small else FULL, devices.chosen()
     figures = {"card_tflops": products(getattr(torch, told.dtype), device, sizes.seconds)}
     figures |= step(told.folder, told.dtype, device, sizes)
-    figures |= {"tuning_tokens": tuning(told.folder, told.dtype, device, sizes)}
+    figures |= {"tuning_tokens": tuned(told.folder, told.dtype, device, sizes)}
     if told.dtype == "float32":  # the classifiers' only type
         figures |= {"scoring_tokens": scoring(told.folder, device, sizes)}
     print(json.dumps(figures | {"peak_gb": torch.cuda.max_memory_allocated() / 2**30}))

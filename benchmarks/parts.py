@@ -16,6 +16,7 @@ from detox import parsing
 
 PRODUCTS = "matrix products"  # the program that measures the limit
 TRL_DEFAULT, TRL_AT_ONCE, TRL_NOTEBOOK = "TRL, 4 at once (its default)", "TRL, all at once", "TRL, one at a time"
+TYPES = "float32", "bfloat16"
 ONE, SEVERAL = "one process", "one process a core"
 MINIATURE = Path("models/miniature")
 
@@ -195,6 +196,19 @@ def shared(bench: Bench) -> Figures:
     return {"episodes": sizes.episodes, "rounds": alternating(programs, bench.pairs, "(f)")}
 
 
+def typed(bench: Bench) -> Figures:
+    """(g) A step with one update a rollout, and a step of tuning, on a T5 of base size in two types of numbers."""
+    sizes, texts = bench.sizes, bench.prompts(bench.sizes.episodes // 4)[0]
+    given = {"episodes": sizes.episodes, "mini_batch": sizes.episodes, "tokens": sizes.tokens, "k": 4, "micro_batch": 4}
+    tuning = [sys.executable, "-m", "benchmarks.tuning", str(bench.folder / "t5" / "base"), f"--tokens={sizes.tokens}"]
+    programs = {
+        f"{work}, {dtype}": [*command, f"--dtype={dtype}"]
+        for work, command in (("PPO", ours("step", bench.folder / "t5", texts, **given)), ("tuning", tuning))
+        for dtype in TYPES
+    }
+    return {"rounds": alternating(programs, bench.pairs, "(g)")}
+
+
 def profiled(bench: Bench) -> Figures:
     """Where the time of a step of (a) at k = 1 goes."""
     texts, _ = bench.prompts(bench.sizes.episodes)
@@ -209,6 +223,7 @@ PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
     "d": scoring,
     "e": scaling,
     "f": shared,
+    "g": typed,
     "profile": profiled,
 }
 WITH_TRL = {"a", "b", "c"}

@@ -63,14 +63,14 @@ def settings(episodes: int, mini_batch: int, micro_batch: int, k: int, tokens: i
 
 
 def prepared(
-    base: Path, adapter: Path, texts: Path, steps: int, warm_up: int, processes: int = 1, **sizes: int
+    base: Path, adapter: Path, texts: Path, dtype: str, steps: int, warm_up: int, processes: int = 1, **sizes: int
 ) -> Iterator[StepStats]:
     """The steps, of which those of the warm-up have been taken; no dialogue is sampled in two of them."""
     allocator.keep_freed()
     p = settings(steps=warm_up + steps, **sizes)
     dialogues = json.loads(texts.read_text(encoding="utf-8"))["dialogues"]
     different = dialogues[: p.steps * p.batch_size // p.samples_per_prompt]
-    policy, tokenizer = Policy(base, adapter), AutoTokenizer.from_pretrained(base)
+    policy, tokenizer = Policy(base, adapter, dtype), AutoTokenizer.from_pretrained(base)
     taken = trainer.train(
         Models(policy, NoReward(), Prompt(tokenizer, 512)), different, [True] * len(different), p, seed=1
     )
@@ -84,6 +84,7 @@ def arguments(module: str, description: str | None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(f"python -m benchmarks.{module}", description=description)
     for name in ("base", "adapter", "texts"):
         parser.add_argument(name, type=Path)
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     for name, default in SIZES.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     return vars(parser.parse_args())

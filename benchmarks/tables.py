@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks import flops
-from benchmarks.parts import ONE, PRODUCTS, SWEEPS
+from benchmarks.parts import ONE, PRODUCTS, SWEEPS, TYPES
 from benchmarks.rounds import faster, limit_share, middle
 
 Part = Mapping[str, Any]
@@ -132,6 +132,16 @@ def sharing(part: Part) -> str:
         times = faster(part["rounds"], name, ONE)
         rows.append([name, f"{seconds:.2f}", f"{part['episodes'] / seconds:.3f}", f"{times:.2f}", f"{peak:.2f}"])
     return markdown(["", "s a step", "episodes/s", f"times {ONE}", "peak GB of the first"], rows)
+
+
+def types(part: Part) -> str:
+    """(g): a row for each kind of work."""
+    rows = []
+    for work in ("PPO", "tuning"):
+        names = [f"{work}, {dtype}" for dtype in TYPES]
+        seconds = [f"{middle(part['rounds'], name, 'seconds'):.2f}" for name in names]
+        rows.append([work, *seconds, f"{faster(part['rounds'], names[1], names[0]):.2f}"])
+    return markdown(["s a step", *TYPES, "times float32"], rows)
 
 
 def limit(point: Mapping[str, Any], speed: float) -> float:

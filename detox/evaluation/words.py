@@ -20,6 +20,7 @@ _UNSPACED, _SPACED = (regex.compile(each, regex.V1) for each in (UNSPACED, SPACE
 _CHUNK = regex.compile(rf"\p{{P}}*{UNSPACED}\p{{M}}*\p{{P}}*|[^\s{UNSPACED}]+", regex.V1)
 _OUTER = regex.compile(r"^[\p{P}$+<=>^`|~]+|[\p{P}$+<=>^`|~]+$")
 _TERM = regex.compile(rf"{UNSPACED}\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}]--{UNSPACED}]+", regex.V1)
+_ASCII_TERM = regex.compile(r"[a-z0-9]+")
 # A mark that ends a sentence, perhaps closing quotes and brackets behind it. Thai and Lao have no such mark.
 _END = regex.compile(r"(?:\p{STerm}[\"'\p{Pe}\p{Pf}\p{Pi}]*|[\p{Thai}\p{Lao}]\p{M}*)\s*$")
 
@@ -43,6 +44,8 @@ def terms(text: str) -> list[str]:
 
     Of a–z and 0–9 these are rouge_score's own. The same letters have the same bytes (Unicode's form C).
     """
+    if text.isascii():  # the same, in a third of the time
+        return _ASCII_TERM.findall(text.lower())
     return _TERM.findall(unicodedata.normalize("NFC", text.lower()))
 
 

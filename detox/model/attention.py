@@ -14,6 +14,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.cache_utils import DynamicLayer
 from transformers.masking_utils import sdpa_mask
 
+from detox.model.dropout import dropout as dropped
+
 SHARED = "shared_prompts"  # as `attn_implementation` of a model
 
 
@@ -37,8 +39,27 @@ def attend(
     causal = attention_mask is None and length > 1 and bool(module.is_causal)
     mask = additive_mask(position_bias, attention_mask, k, causal)
     query = query.unflatten(0, (-1, k)).transpose(1, 2).flatten(2, 3)
-    output = functional.scaled_dot_product_attention(query, key, value, mask, dropout, scale=scaling)
+    attention = by_products if in_products(query, dropout) else functional.scaled_dot_product_attention
+    output = attention(query, key, value, mask, dropout, scale=scaling)
     return output.transpose(1, 2).contiguous().unflatten(1, (k, -1)).flatten(0, 1), None
+
+
+def in_products(states: Tensor, dropout: float = 0.0) -> bool:
+    """Whether attention to or of these is `by_products`."""
+    return states.device.type == "cpu" and (states.dtype == torch.bfloat16 or dropout > 0)
+
+
+def by_products(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout: float, scale: float) -> Tensor:
+    """softmax(scale · query · keyᵀ + mask) · value as two matrix products, the first and the softmax in float32.
+
+    `[batch heads length width]`, mask `[1 or batch, heads, length, prompt]`. On a CPU PyTorch's own attention takes up
+    to three times as long in bfloat16, and longer than in float32.
+    """
+    rows = [tensor.flatten(0, 1) for tensor in (query.float(), key.float(), value)]
+    added = mask.float().expand(len(query), -1, -1, -1).flatten(0, 1)
+    scores = torch.baddbmm(added, rows[0], rows[1].transpose(1, 2), alpha=scale)
+    looks = scores.softmax(-1).to(value.dtype)
+    return ((dropped(looks, dropout) if dropout else looks) @ rows[2]).unflatten(0, query.shape[:2])
 
 
 @lru_cache(maxsize=2)  # a decoder's layers attend to the response and to the prompt in turn
@@ -56,6 +77,19 @@ def additive_mask(position_bias: Tensor, attention_mask: Tensor | None, k: int, 
     return position_bias.unsqueeze(2).expand(-1, -1, k, -1, -1).flatten(2, 3).contiguous()
 
 
+def scored(keys: Tensor) -> Tensor:
+    """Keys as `by_products` reads them, so that it need not convert them for every token anew."""
+    return keys.float() if in_products(keys) else keys
+
+
+class OfPrompts(DynamicLayer):
+    """A layer's keys and values of the prompts."""
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """Takes `[batch heads prompt width]`, once, and gives them back."""
+        return super().update(scored(key_states), value_states, *args, **kwargs)
+
+
 class RoomForAll(DynamicLayer):
     """A layer's keys and values of the responses so far, in tensors with room for all of their tokens.
 
@@ -69,8 +103,8 @@ class RoomForAll(DynamicLayer):
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """Appends `[batch heads more width]` and gives back all that there is, as views."""
         if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-            self.with_room = tuple(self.roomy(states[:, :, :0]) for states in (key_states, value_states))
+            self.lazy_initialization(scored(key_states), value_states)
+            self.with_room = tuple(self.roomy(states[:, :, :0]) for states in (scored(key_states), value_states))
         start = self.get_seq_length()
         end = start + key_states.shape[2]
         for room, more in zip(self.with_room, (key_states, value_states), strict=True):

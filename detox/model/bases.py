@@ -43,6 +43,13 @@ def load(folder: Path, dtype: str = "float32") -> PreTrainedModel:
     return model
 
 
+def size(model: PreTrainedModel) -> int:
+    """How many weights it has; a head that is the embeddings in float32, as `load` makes one, counts as none."""
+    head, embeddings = model.get_output_embeddings().weight, model.get_input_embeddings().weight
+    copied = head is not embeddings and head.shape == embeddings.shape and head.equal(embeddings.float())
+    return model.num_parameters() - copied * head.numel()
+
+
 @contextmanager
 def rounded(model: Any) -> Iterator[None]:
     """Within the block the head is in the type of numbers of the rest."""

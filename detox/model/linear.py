@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 # Other processors have a BLAS of their makers, and oneDNN no code of its own for some of them.
 FASTER = torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability().startswith("AVX")
+TYPES = {torch.float32, torch.bfloat16} if torch.ops.mkldnn._is_mkldnn_bf16_supported() else {torch.float32}
 
 
 class FrozenProduct(torch.autograd.Function):
@@ -19,7 +20,7 @@ class FrozenProduct(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """`[… in]`, `[out in]`, `[out]` → `[… out]`, float32 on a CPU."""
+        """`[… in]`, `[out in]`, `[out]` → `[… out]`, of one of the TYPES, on a CPU."""
         ctx.save_for_backward(weight)
         return product(x, weight, bias)
 
@@ -42,7 +43,7 @@ class FrozenLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """`[… in]` → `[… out]`, in the type of the weights."""
         x = x.to(self.weight.dtype)
-        if FASTER and x.device.type == "cpu" and x.dtype == torch.float32:
+        if FASTER and x.device.type == "cpu" and x.dtype in TYPES:
             y: Tensor = (FrozenProduct.apply if x.requires_grad else product)(x, self.weight, self.bias)
             return y
         return super().forward(x)

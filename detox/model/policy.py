@@ -6,7 +6,7 @@ adapter off instead, as TRL's PPO did, compares with a model that cannot summari
 TRL 1.12 is the last release with a value head for encoder–decoders; this is the only module that imports it.
 
 The base may be in bfloat16; LoRA, both heads and all behind them are in float32 all the same. Rounded to bfloat16, a
-token's log-probability depends by some hundredths on what is computed beside it, so that only the same pass over the
+token's log-probability may depend by some hundredths on what is computed beside it, so that only the same pass over the
 same prompts gives it again. For rollouts all is `rounded`, which is faster; the loss corrects for the difference.
 
 The decoder reads the response shifted right, so position t of its output belongs to token t of the response.
@@ -54,7 +54,7 @@ class Policy(nn.Module):
         start = adapters.load(adapter, base)
         self.adapter = adapter
         model = bases.load(base, dtype)
-        self.dtype, self.base_parameters = model.dtype, model.num_parameters()
+        self.dtype, self.base_parameters = model.dtype, bases.size(model)
         peft_model = adapters.attached(model, start, POLICY, trainable=True)
         peft_model = adapters.attached(peft_model, start, REFERENCE)
         self.model = AutoModelForSeq2SeqLMWithValueHead.from_pretrained(peft_model, summary_dropout_prob=0.0)

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import Cache, DynamicCache, EncoderDecoderCache, LogitsProcessor
+from transformers import Cache, EncoderDecoderCache, LogitsProcessor
 from transformers.modeling_outputs import BaseModelOutput
 
-from detox.model.attention import RoomForAll
+from detox.model.attention import OfPrompts, RoomForAll
 
 ENCODED_AT_ONCE = 4  # prompts of similar length: on a CPU no more are faster, and little is padding
 
@@ -60,7 +60,7 @@ class Encoding:
     def __init__(self, states: Tensor, mask: Tensor, max_new_tokens: int):
         self.states, self.mask = states, mask
         responses = Cache(layer_class_to_replicate=partial(RoomForAll, max_new_tokens))  # type: ignore[arg-type]
-        self.cache = EncoderDecoderCache(responses, DynamicCache())
+        self.cache = EncoderDecoderCache(responses, Cache(layer_class_to_replicate=OfPrompts))
 
     def keep(self, prompts: Tensor, responses: Tensor) -> None:
         """Drops the prompts and the responses for which these are False."""

@@ -86,6 +86,11 @@ class Ppo:
     snapshot_every: Count
     checkpoint_every: Count
 
+    @property
+    def reused(self) -> bool:
+        """Whether a rollout serves more than one optimiser step."""
+        return self.epochs > 1 or self.mini_batch_size < self.batch_size
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         require(self.batch_size > 1, "batch_size must be 2 or more")

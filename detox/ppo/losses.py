@@ -79,8 +79,8 @@ def importance_weights(old_logprobs: Tokens, drawn_logprobs: Tokens) -> Tokens:
 
 
 def mismatch(old_logprobs: Tokens, drawn_logprobs: Tokens, mask: Mask) -> Scalar:
-    """Mean |log π_old(yₜ) − log μ(yₜ)| of the valid tokens, in nats; 0 where tokens are drawn from π_old itself."""
-    return (old_logprobs - drawn_logprobs)[mask].abs().mean()
+    """Σₜ |log π_old(yₜ) − log μ(yₜ)| over valid tokens, in nats; 0 where tokens are drawn from π_old itself."""
+    return (old_logprobs - drawn_logprobs)[mask].abs().sum()
 
 
 def policy_loss(logprobs: Tokens, old_logprobs: Tokens, advantages: Tokens, mask: Mask, clip_range: float) -> Scalar:

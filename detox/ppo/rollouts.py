@@ -109,7 +109,7 @@ def collect(
     )
     everything = torch.arange(len(dialogues), device=policy.device)
     parts = rollout.by_length(everything, p.micro_batch_size // rollout.k)
-    if not policy.exact:
+    if p.reused and not policy.exact:
         for part in parts:
             evaluate_again(policy, rollout, sample.states, part)
     with policy.reference():

@@ -40,6 +40,7 @@ class UpdateStats:
     value_loss: float = 0.0
     clipped: float = 0.0
     entropy: float = 0.0
+    mismatch: float = 0.0
     ratio_error: float = 0.0
     optimizer_steps: int = 0
 
@@ -70,7 +71,7 @@ def step_stats(step: int, rollout: Rollout, explained_variance: float, stats: Up
         explained_variance=explained_variance,
         response_tokens=mask.sum(1).float().mean().item(),
         truncated=rollout.truncated.float().mean().item(),
-        mismatch=losses.mismatch(rollout.logprobs, rollout.drawn_logprobs, mask).item(),
+        mismatch=stats.mismatch / stats.tokens,
         ratio_error=stats.ratio_error,
     )
 

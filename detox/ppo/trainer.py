@@ -148,8 +148,10 @@ def loss_sum(policy: Policy, rollout: Rollout, targets: Targets, p: training.Ppo
 
     The value loss moves the value head alone, and nothing else does, so that it needs no weight beside the others.
     """
-    mask, old_logprobs = rollout.response_mask, rollout.logprobs
+    mask = rollout.response_mask
     now = policy.evaluate(rollout.prompt_ids, rollout.prompt_mask, rollout.response_ids, mask)
+    # For the only update of a rollout π_old is what this pass makes, where decoding has made something else.
+    old_logprobs = rollout.logprobs if p.reused or policy.exact else now.logprobs.detach()
     with torch.no_grad():
         ref_logits = policy.logits(rollout.ref_states[mask])
     kl = distributions.kl_divergence(now.logits, ref_logits)
@@ -162,6 +164,7 @@ def loss_sum(policy: Policy, rollout: Rollout, targets: Targets, p: training.Ppo
         stats.policy_loss += policy_loss.item()
         stats.value_loss += value_loss.item()
         stats.clipped += losses.clipped_tokens(now.logprobs, old_logprobs, mask, p.clip_range).item()
+        stats.mismatch += losses.mismatch(old_logprobs, rollout.drawn_logprobs, mask).item()
         stats.entropy += distributions.entropy(now.logits).sum().item()
         if stats.optimizer_steps == 0:
             error = torch.expm1(now.logprobs - old_logprobs)[mask].abs().max().item()

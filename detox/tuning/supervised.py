@@ -25,7 +25,7 @@ from detox import files
 from detox.corpus.dialogues import Dialogue
 from detox.errors import InputError, one_line
 from detox.evaluation.rouge import Rouge
-from detox.model import bases, lora
+from detox.model import bases, dropout, lora
 from detox.model.prompts import Prompt
 from detox.model.sampling import seed_of
 from detox.params.training import Tuning
@@ -109,6 +109,7 @@ def _trainer(plan: Plan, examples: list[Example], held_out: list[Example], unfin
     set_seed(plan.seed)
     p, dev = plan.tuning, bool(held_out)
     model = get_peft_model(bases.load(plan.base, plan.dtype), lora.fresh(p))
+    dropout.install(model)
     passes = [row for number in range(p.epochs) for row in one_pass(examples, p.batch_size, seed_of(plan.seed, number))]
     trainer = Seq2SeqTrainer(
         model=model,

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from benchmarks import flops, page, rounds, shapes, tables
-from benchmarks.parts import MIDDLE, PRODUCTS, SWEEPS, Bench, Sizes, profiled, shared
+from benchmarks.parts import MIDDLE, PRODUCTS, SWEEPS, Bench, Sizes, profiled, shared, typed
 from benchmarks.scoring import ours, theirs
 
 NOTED = {
@@ -114,6 +114,17 @@ def results() -> dict[str, Any]:
                 }
             ],
         },
+        "g": {
+            "noted": NOTED,
+            "rounds": [
+                {
+                    "PPO, float32": {"seconds": 6.0},
+                    "PPO, bfloat16": {"seconds": 4.0},
+                    "tuning, float32": {"seconds": 5.0},
+                    "tuning, bfloat16": {"seconds": 2.0},
+                }
+            ],
+        },
         "profile": {
             "noted": NOTED,
             "seconds": 20.0,
@@ -181,5 +192,8 @@ def test_every_measurement_of_ours_runs_on_tiny_models(tmp_path: Path) -> None:
     assert shares == sorted(shares, reverse=True)
     assert math.fsum(shares) <= 1
     assert [set(row) for row in shared(bench)["rounds"]] == [{"one process", "one process a core"}]
+    assert [set(row) for row in typed(bench)["rounds"]] == [
+        {f"{work}, {dtype}" for work in ("PPO", "tuning") for dtype in ("float32", "bfloat16")}
+    ]
     gemm = rounds.measured([sys.executable, "-m", "benchmarks.gemm", "--seconds=0.1"])
     assert gemm["torch.mm"] > 0

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from detox.model.attention import additive_mask, attend
+from detox.model.attention import additive_mask, attend, by_products
 
 BATCH, HEADS, WIDTH, PROMPT = 2, 3, 4, 5
 MASK = torch.tensor([[True] * 5, [True, True, True, False, False]])
@@ -31,6 +31,26 @@ def test_rows_that_share_keys_attend_as_to_keys_of_their_own(k: int, length: int
     scores = (query @ own_key.transpose(2, 3) + bias).masked_fill(~own_mask, -torch.inf)
     torch.testing.assert_close(output, (scores.softmax(-1) @ own_value).transpose(1, 2), rtol=0, atol=1e-12)
     assert weights is None
+
+
+@pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 1e-6), (torch.bfloat16, 1e-2)])
+def test_in_two_products_it_is_the_same(dtype: torch.dtype, error: float) -> None:
+    """Of numbers that bfloat16 holds; only what is looked at is rounded to it, and the result."""
+    query, key, value = (noise(BATCH, HEADS, PROMPT, WIDTH).roll(shift, 3).bfloat16().double() for shift in range(3))
+    bias = noise(1, HEADS, PROMPT, PROMPT).bfloat16().double()
+    expected = (query @ key.transpose(2, 3) * 0.5 + bias).softmax(-1) @ value
+    got = by_products(query.to(dtype), key.to(dtype), value.to(dtype), bias.to(dtype), 0.0, 0.5)
+    assert got.dtype == dtype
+    torch.testing.assert_close(got.double(), expected, rtol=0, atol=error)
+
+
+def test_what_is_dropped_of_what_is_looked_at_counts_as_0_and_the_rest_for_more() -> None:
+    """With one-hot values the output is what is looked at: a quarter for each of four, 0 or twice that when dropped."""
+    torch.manual_seed(7)
+    nothing, value = torch.zeros(8, HEADS, 4, 4), torch.eye(4).expand(8, HEADS, 4, 4)
+    looks, _ = attend(Layer(False), nothing, nothing, value, None, torch.zeros(1, HEADS, 4, 4), 1.0, dropout=0.5)
+    assert looks.unique().tolist() == [0.0, 0.5]
+    assert 0.3 < (looks == 0).double().mean() < 0.7
 
 
 def test_without_a_mask_a_causal_layer_looks_at_what_came_before_and_another_at_all() -> None:

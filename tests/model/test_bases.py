@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from peft import PeftModel
+from safetensors.torch import load_file
 from tiny import DIALOGUES, VOCABULARY, save_adapter, word_tokenizer
 from torch import Tensor, nn
 from transformers import (
@@ -50,6 +51,20 @@ def save(config: PreTrainedConfig, folder: Path) -> Path:
         AutoModelForSeq2SeqLM.from_config(config).save_pretrained(folder)
     word_tokenizer(VOCABULARY, "$A </s>", pad="<pad>", eos="</s>").save_pretrained(folder)
     return folder
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("tied", [True, False])
+def test_its_size_is_that_of_its_file_whatever_its_type_of_numbers(tied: bool, dtype: str, tmp_path: Path) -> None:
+    """A tied model's file has embeddings and head once."""
+    save(T5Config(**SIZES, tie_word_embeddings=tied), tmp_path)  # type: ignore[call-arg]
+    if not tied:
+        model = AutoModelForSeq2SeqLM.from_pretrained(tmp_path)
+        model.lm_head.weight = nn.Parameter(torch.randn_like(model.lm_head.weight))
+        model.save_pretrained(tmp_path)
+    held = load_file(tmp_path / "model.safetensors")
+    assert ("lm_head.weight" in held) is not tied
+    assert bases.size(bases.load(tmp_path, dtype)) == sum(tensor.numel() for tensor in held.values())
 
 
 def logprobs(model: nn.Module, ids: Tensor, mask: Tensor, responses: Tensor) -> Tensor:

@@ -55,14 +55,16 @@ def test_it_says_what_float32_says_but_for_rounding(coarse: Policy, policy: Poli
     assert 1e-4 < (fine - rounded).abs().mean() < 0.1
 
 
+@pytest.mark.parametrize(("mini_batch", "error"), [(4, 1e-3), (8, 1e-2)])
 def test_before_the_first_update_the_kl_is_0_and_every_ratio_is_1_and_then_the_policy_moves(
-    coarse: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase
+    coarse: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase, mini_batch: int, error: float
 ) -> None:
-    p = training.Ppo(**ALONE)
+    """With one update a rollout the KL is that of the rounded policy which has drawn."""
+    p = training.Ppo(**(ALONE | {"mini_batch_size": mini_batch}))
     state = TrainState(coarse, p)
     first, second = trainer.train(Models(coarse, reward, Prompt(tokenizer, 30)), DIALOGUES, RISKY, p, 0, state)
-    assert abs(first.kl) < 1e-3
-    assert abs(first.kl_k1) < 1e-3
+    assert abs(first.kl) < error
+    assert abs(first.kl_k1) < 10 * error
     assert first.ratio_error < 1e-3
     assert second.kl > 0.01
     moments = [value for moments in state.optimizer.state.values() for value in moments.values()]
@@ -96,35 +98,18 @@ def test_in_float32_nothing_is_rounded(policy: Policy, encoded: Prompts) -> None
     assert all(one.equal(other) for one, other in zip(given, again, strict=True))
 
 
-def test_a_prompt_beside_others_is_rounded_otherwise(coarse: Policy, encoded: Prompts) -> None:
-    sample = coarse.sample(*encoded, SEEDS, 10)
-    together = logprobs(coarse, encoded, sample.ids, sample.mask)
-    alone = [
-        logprobs(
-            coarse,
-            one(encoded, prompt),
-            sample.ids[2 * prompt : 2 * prompt + 2],
-            sample.mask[2 * prompt : 2 * prompt + 2],
-        )
-        for prompt in range(len(encoded.ids))
-    ]
-    assert (together - torch.cat(alone)).expm1().abs().max() > 1e-3
-
-
-def one(encoded: Prompts, prompt: int) -> Prompts:
-    """A prompt without its padding."""
-    tokens = encoded.mask[prompt].sum()
-    return Prompts(encoded.ids[prompt : prompt + 1, :tokens], encoded.mask[prompt : prompt + 1, :tokens])
-
-
+@pytest.mark.parametrize(("mini_batch", "error"), [(4, 0.2), (8, 1e-12)])
 def test_several_prompts_at_once_start_from_the_reference_with_ratios_near_1(
-    coarse: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase
+    coarse: Policy, reward: Classifier, tokenizer: PreTrainedTokenizerBase, mini_batch: int, error: float
 ) -> None:
-    """In the update a prompt has other companions than in the pass that gave the old log-probabilities."""
-    p = training.Ppo(**(ALONE | {"micro_batch_size": 4}))
+    """In the update a prompt has other companions than in the pass that gave the old log-probabilities.
+
+    With one update a rollout there is no such pass: the update's own gives them.
+    """
+    p = training.Ppo(**(ALONE | {"micro_batch_size": 4, "mini_batch_size": mini_batch}))
     first, second = trainer.train(Models(coarse, reward, Prompt(tokenizer, 30)), DIALOGUES, RISKY, p, 0)
-    assert abs(first.kl) < 1e-3
-    assert first.ratio_error < 0.2
+    assert abs(first.kl) < 1e-2
+    assert first.ratio_error < error
     assert 1e-3 < first.mismatch < 1
     assert second.kl > 0.01
 

@@ -181,10 +181,10 @@ def test_no_weight_is_above_2() -> None:
     assert losses.importance_weights(row(0.9).log(), row(0.3).log()).tolist() == [[2.0]]
 
 
-def test_the_mismatch_is_the_mean_distance_of_valid_tokens() -> None:
-    """(|−1 + 1.5| + |−2 + 1|) / 2; the third is padding."""
+def test_the_mismatch_is_the_distance_of_valid_tokens() -> None:
+    """|−1 + 1.5| + |−2 + 1|; the third is padding."""
     mask = torch.tensor([[True, True, False]])
-    assert losses.mismatch(row(-1, -2, -9), row(-1.5, -1, 0), mask).item() == 0.75
+    assert losses.mismatch(row(-1, -2, -9), row(-1.5, -1, 0), mask).item() == 1.5
 
 
 def test_a_ratio_that_has_gone_too_far_in_its_advantages_direction_gets_no_gradient_and_any_other_does() -> None:

@@ -439,7 +439,7 @@ def test_a_row_of_statistics_by_hand() -> None:
         clean_before=mask,
         price=torch.tensor([0.5, 0.5]),
     )
-    sums = UpdateStats(tokens=6, policy_loss=-3, value_loss=1.5, clipped=2, entropy=9, ratio_error=1e-7)
+    sums = UpdateStats(tokens=6, policy_loss=-3, value_loss=1.5, clipped=2, entropy=9, mismatch=3, ratio_error=1e-7)
     row = stats.step_stats(5, rollout, 2 / 3, sums)
     assert asdict(row) == pytest.approx(
         {
