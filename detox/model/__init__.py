@@ -7,6 +7,7 @@ tokenizing.py     what a tokenizer may do with a text
 weights.py        what their weights' files hold, against what is described
 library.py        what the libraries raise and print, as one line
 linear.py         products with frozen weights
+dropout.py        dropout, quick on a CPU
 attention.py      attention over keys that several rows share
 bases.py          the base as policies use it: both of the above
 lora.py           what an adapter's configuration may say
