@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-BITS = 16  # of chance an element
+CHANCES = 2**16  # of an element, as many as there are 16-bit numbers
 
 
 def dropout(x: Tensor, rate: float) -> Tensor:
@@ -17,8 +17,9 @@ def dropout(x: Tensor, rate: float) -> Tensor:
     """
     if x.device.type != "cpu":
         return functional.dropout(x, rate)
+    dropped = min(round(rate * CHANCES), CHANCES - 1)
     drawn = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-    kept = drawn.view(torch.int16)[: x.numel()].view(x.shape) >= round(rate * 2**BITS) - 2 ** (BITS - 1)
+    kept = drawn.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - CHANCES // 2
     return x * kept.to(x.dtype).mul_(1 / (1 - rate))
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 # Other processors have a BLAS of their makers, and oneDNN no code of its own for some of them.
 FASTER = torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability().startswith("AVX")
-TYPES = {torch.float32, torch.bfloat16} if torch.ops.mkldnn._is_mkldnn_bf16_supported() else {torch.float32}
+TYPES = {torch.float32, torch.bfloat16} if FASTER and torch.ops.mkldnn._is_mkldnn_bf16_supported() else {torch.float32}
 
 
 class FrozenProduct(torch.autograd.Function):
