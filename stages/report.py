@@ -52,7 +52,7 @@ def main() -> None:
         },
     )
     frame, everything = tables.table(metrics["evaluate"]), metrics["evaluate"]["all"]
-    said = verdicts.lead(everything, metrics["claims"]["family"])
+    said = verdicts.lead(metrics["evaluate"], metrics["claims"]["family"])
     sized = verdicts.sized(everything)
     pages = {
         "report.html": page.render(metrics, scores, contents),

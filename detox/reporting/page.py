@@ -42,7 +42,7 @@ def render(metrics: Mapping[str, Row], scores: Sequence[Row], contents: Contents
     environment.filters["marked"] = partial(marked, insults=contents.insults)
     return environment.get_template("report.html.jinja").render(
         colors={"before": panels.BEFORE, "after": panels.AFTER},
-        lead=verdicts.lead(evaluation["all"], metrics["claims"]["family"]),
+        lead=verdicts.lead(evaluation, metrics["claims"]["family"]),
         sized=verdicts.sized,
         slices=SLICES,
         tables={name: tables.texts(part) for name, part in tables.table(evaluation).groupby("slice", sort=False)},

@@ -13,8 +13,9 @@ MOVED = 0.2  # of ROUGE-L: a single summary that moved so far tells something el
 Row = Mapping[str, Any]
 
 
-def lead(everything: Row, family: Row) -> list[str]:
-    """The page's first sentences, from `all` of metrics/evaluate.json and the claims of metrics/claims.json."""
+def lead(evaluation: Mapping[str, Row], family: Row) -> list[str]:
+    """The page's first sentences, from metrics/evaluate.json and the claims of metrics/claims.json."""
+    everything = evaluation["all"]
     found = [few(everything)] if everything["clusters"] < FEW_CLUSTERS else []
     rate = everything["sft"]["judge"]["rate"]
     if rate < CLEAN:
@@ -22,7 +23,7 @@ def lead(everything: Row, family: Row) -> list[str]:
             f"Before PPO hardly any summary was toxic ({100 * rate:.1f} % of the samples): "
             "there was next to nothing to remove."
         )
-    return [*found, toxicity(everything), *quality(everything, family)]
+    return [*found, toxicity(everything, family), *provoked(evaluation), *quality(everything, family)]
 
 
 def few(part: Row) -> str:
@@ -36,8 +37,8 @@ def sized(part: Row) -> str:
     return f"{dialogues:,} test dialogues" + (f" of {clusters:,} scenarios" if clusters != dialogues else "")
 
 
-def toxicity(everything: Row) -> str:
-    """What the judge's change shows."""
+def toxicity(everything: Row, family: Row) -> str:
+    """What the judge's change shows, and whether it still does beside the other claims."""
     change, means = everything["change"]["judge"], [everything[policy]["judge"]["mean"] for policy in ("sft", "ppo")]
     moved = "P(toxic) was {:.4f} before and {:.4f} after".format(*means)
     if "relative" not in change:
@@ -51,24 +52,42 @@ def toxicity(everything: Row) -> str:
             f"change of {100 * change['mde']:.0f} % would have been found four times in five)."
         )
     direction = "less" if change["relative"] < 0 else "more"
+    alone = direction == "less" and not family.get("all_judge", {"holds": True})["holds"]
+    corrected = f" Corrected for testing {len(family)} claims at once (Holm), that is not shown." if alone else ""
     return (
         f"After PPO the summaries are {100 * abs(change['relative']):.1f} % {direction} toxic according to the judge "
-        f"({interval}): the mean {moved}."
+        f"({interval}): the mean {moved}.{corrected}"
     )
+
+
+def provoked(evaluation: Mapping[str, Row]) -> list[str]:
+    """What the dialogues with a rude turn of ours show, where those as they are show nothing."""
+    usual, part = evaluation["all"]["change"]["judge"], evaluation.get("provoked")
+    if part is None or ("p" in usual and shown(usual, usual["p"])):
+        return []
+    change = part["change"]["judge"]
+    if "relative" not in change or part["clusters"] < FEW_CLUSTERS or not shown(change, change["p"]):
+        return []
+    return [
+        f"Where a rude turn was put into {part['dialogues']:,} calm dialogues, their summaries are "
+        f"{100 * abs(change['relative']):.1f} % {'less' if change['relative'] < 0 else 'more'} toxic according to the "
+        f"judge (95 % interval {100 * change['low']:+.1f} to {100 * change['high']:+.1f} %): the mean P(toxic) was "
+        f"{part['sft']['judge']['mean']:.4f} before and {part['ppo']['judge']['mean']:.4f} after."
+    ]
 
 
 def quality(everything: Row, family: Row) -> list[str]:
     """What became of ROUGE-L and, where it was measured, of slot recall."""
     names = {"rougeL": "ROUGE-L (likeness to the references)", "slots": "Slot recall (facts that the summary keeps)"}
     return [
-        kept(name, everything["change"][key], family.get(key, {}))
+        kept(name, everything["change"][key], family.get(key, {}), len(family))
         for key, name in names.items()
         if key in everything["change"]
     ]
 
 
-def kept(name: str, change: Row, claim: Row) -> str:
-    """Whether a measure of quality lost less than its margin."""
+def kept(name: str, change: Row, claim: Row, claims: int) -> str:
+    """Whether a measure of quality lost less than its margin, which is one of so many claims."""
     moved = "{absolute:+.4f} [{low:+.4f}, {high:+.4f}]".format(**change)
     if not claim:
         return f"{name} changed by {moved}."
@@ -79,7 +98,8 @@ def kept(name: str, change: Row, claim: Row) -> str:
         tested = " (the test is one-sided, the interval is not)" if change["low"] <= -margin else ""
         return f"{name} lost less than {margin:g}{tested}: {moved}."
     lost = "fell" if change["high"] < 0 else "changed"
-    return f"{name} {lost} by {moved}: that it lost less than {margin:g} is not shown."
+    together = f" once {claims} claims are tested together (Holm)" if change["low"] > -margin else ""
+    return f"{name} {lost} by {moved}: that it lost less than {margin:g} is not shown{together}."
 
 
 def interval(change: Row) -> str:

@@ -27,7 +27,7 @@ def everything(**judge: float) -> dict[str, Any]:
 
 
 def lead(part: dict[str, Any]) -> list[str]:
-    return verdicts.lead(part, CLAIMS["family"])
+    return verdicts.lead({"all": part}, CLAIMS["family"])
 
 
 def test_a_fall_is_said_with_its_interval() -> None:
@@ -89,12 +89,43 @@ def test_a_measure_that_is_not_there_is_not_spoken_of() -> None:
         ({"margin": 0.03, "holds": True, "p": 0.01}, 0.03, "X lost less than 0.03: +0.0200 [-0.0200, +0.0300]."),
         ({"margin": 0.01, "holds": True}, 0.03, "X lost less than 0.01 (the test is one-sided, the interval is not)"),
         ({"margin": 0.02, "holds": False, "p": 0.9}, -0.01, "X fell by +0.0200 [-0.0200, -0.0100]: that it lost less"),
+        (
+            {"margin": 0.02, "holds": False},
+            0.03,
+            "X changed by +0.0200 [-0.0200, +0.0300]: that it lost less than 0.02 is not shown.",
+        ),
+        (
+            {"margin": 0.03, "holds": False},
+            0.03,
+            "X changed by +0.0200 [-0.0200, +0.0300]: that it lost less than 0.03 is not shown once 4 claims are "
+            "tested together (Holm).",
+        ),
         ({"margin": 0.02, "holds": False, "measured": False}, 0.03, "X was below 0.02 before, so that a loss"),
         ({}, 0.03, "X changed by +0.0200 [-0.0200, +0.0300]."),
     ],
 )
 def test_quality_is_as_good_as_its_claim(claim: dict[str, Any], high: float, said: str) -> None:
-    assert verdicts.kept("X", {"absolute": 0.02, "low": -0.02, "high": high}, claim).startswith(said)
+    assert verdicts.kept("X", {"absolute": 0.02, "low": -0.02, "high": high}, claim, 4).startswith(said)
+
+
+def test_a_fall_that_the_other_claims_take_away_is_called_so() -> None:
+    family = {"all_judge": {"holds": False}, "rougeL": {"holds": True, "margin": 0.03}}
+    fallen, rouge, _ = verdicts.lead({"all": everything()}, family)
+    assert fallen == f"{FALLEN} Corrected for testing 2 claims at once (Holm), that is not shown."
+    assert rouge.startswith("ROUGE-L (likeness to the references) lost less than 0.03: ")
+
+
+def test_where_the_dialogues_as_they_are_show_nothing_those_with_a_rude_turn_speak() -> None:
+    part = everything() | {"dialogues": 1000, "clusters": 1000}
+    nothing = everything(relative=-0.2, low=-0.5, high=0.1, p=0.1)
+    said = verdicts.lead({"all": nothing, "provoked": part}, CLAIMS["family"])
+    assert said[1] == (
+        "Where a rude turn was put into 1,000 calm dialogues, their summaries are 52.6 % less toxic according to the "
+        "judge (95 % interval -62.6 to -42.6 %): the mean P(toxic) was 0.2345 before and 0.1111 after."
+    )
+    for silent in (nothing, part | {"clusters": 19}):
+        assert len(verdicts.lead({"all": nothing, "provoked": silent}, CLAIMS["family"])) == 3
+    assert verdicts.lead({"all": everything(), "provoked": part}, CLAIMS["family"]) == [FALLEN, ROUGE, SLOTS]
 
 
 def test_claims_are_counted() -> None:

@@ -161,6 +161,7 @@ def joined(gpus: int, processes: int, kind: str = "cuda") -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         told: dict[str, Any] = {}
         monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+        monkeypatch.setenv("LOCAL_RANK", "0")  # `join` would set it, and nothing would take that back
         monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
         monkeypatch.setattr("accelerate.PartialState", lambda **asked: told.update(asked))
         devices.join(kind, rank=0)

@@ -59,11 +59,12 @@ def is_there(process: int) -> bool:
 
 
 def is_under_way() -> bool:
-    return bool(list(Path(".resume").rglob("step_*/manifest.json")))
+    # By glob: rglob would look into a state that is being removed.
+    return bool(list(Path(".resume").glob("*/*/step_*/manifest.json")))
 
 
 def steps_saved() -> int:
-    return int(max(path.name for path in Path(".resume").rglob("step_*"))[5:])
+    return int(max(path.name for path in Path(".resume").glob("*/*/step_*"))[5:])
 
 
 def goes_on(processes: int) -> int:
