@@ -70,7 +70,7 @@ def time(stages: Sequence[str], p: Sections, run: Run, figures: forecast.Tree) -
         for name, seconds in parts.items()
         if seconds is None or seconds > forecast.SECONDS
     )
-    said = f"Time: about {whole} on {torch.get_num_threads()} cores that multiply {rate:.0f} GFLOP/s"
+    said = f"Time: about {whole} at {rate:.0f} GFLOP/s on {torch.get_num_threads()} core(s)"
     return f"{said}: {each}" if each else said
 
 
