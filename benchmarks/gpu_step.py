@@ -97,7 +97,7 @@ def scoring(folder: Path, device: torch.device, sizes: Sizes) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.gpu_step", description=__doc__)
-    parser.add_argument("dtype", choices=["float32", "bfloat16"])
+    parser.add_argument("dtype", choices=shapes.TYPES)
     parser.add_argument("folder", type=Path, help="with the models t5 and roberta of benchmarks.shapes")
     parser.add_argument("--small", action="store_true")
     told = parser.parse_args()

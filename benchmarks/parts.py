@@ -16,7 +16,6 @@ from detox import parsing
 
 PRODUCTS = "matrix products"  # the program that measures the limit
 TRL_DEFAULT, TRL_AT_ONCE, TRL_NOTEBOOK = "TRL, 4 at once (its default)", "TRL, all at once", "TRL, one at a time"
-TYPES = "float32", "bfloat16"
 ONE, SEVERAL = "one process", "one process a core"
 MINIATURE = Path("models/miniature")
 
@@ -204,7 +203,7 @@ def typed(bench: Bench) -> Figures:
     programs = {
         f"{work}, {dtype}": [*command, f"--dtype={dtype}"]
         for work, command in (("PPO", ours("step", bench.folder / "t5", texts, **given)), ("tuning", tuning))
-        for dtype in TYPES
+        for dtype in shapes.TYPES
     }
     return {"rounds": alternating(programs, bench.pairs, "(g)")}
 

@@ -26,6 +26,7 @@ from detox.model.prompts import fill
 from detox.params.kinds import PROMPT
 
 VOCABULARY = 32_128
+TYPES = "float32", "bfloat16"  # of numbers: `model.dtype`
 SPECIAL = ["<pad>", "</s>", "<unk>"]
 AROUND = 6  # tokens of a prompt that are not its dialogue's
 PROMPT_TOKENS = 80, 260  # shortest and longest

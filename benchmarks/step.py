@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer
 
+from benchmarks import shapes
 from detox.model.classifier import Classifier
 from detox.model.policy import Policy
 from detox.model.prompts import Prompt
@@ -84,7 +85,7 @@ def arguments(module: str, description: str | None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(f"python -m benchmarks.{module}", description=description)
     for name in ("base", "adapter", "texts"):
         parser.add_argument(name, type=Path)
-    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
+    parser.add_argument("--dtype", choices=shapes.TYPES, default="float32")
     for name, default in SIZES.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     return vars(parser.parse_args())

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks import flops
-from benchmarks.parts import ONE, PRODUCTS, SWEEPS, TYPES
+from benchmarks.parts import ONE, PRODUCTS, SWEEPS
 from benchmarks.rounds import faster, limit_share, middle
+from benchmarks.shapes import TYPES
 
 Part = Mapping[str, Any]
 

@@ -48,7 +48,7 @@ def seconds(base: Path, dtype: str, steps: int, tokens: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.tuning", description=__doc__)
     parser.add_argument("base", type=Path)
-    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
+    parser.add_argument("--dtype", choices=shapes.TYPES, default="float32")
     parser.add_argument("--tokens", type=int, default=64)
     told = parser.parse_args()
     allocator.keep_freed()

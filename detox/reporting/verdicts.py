@@ -39,25 +39,38 @@ def sized(part: Row) -> str:
 
 def toxicity(everything: Row, family: Row) -> str:
     """What the judge's change shows, and whether it still does beside the other claims."""
-    change, means = everything["change"]["judge"], [everything[policy]["judge"]["mean"] for policy in ("sft", "ppo")]
-    moved = "P(toxic) was {:.4f} before and {:.4f} after".format(*means)
-    if "relative" not in change:
-        return f"According to the judge, the mean {moved}."
-    interval = f"95 % interval {100 * change['low']:+.1f} to {100 * change['high']:+.1f} %"
-    if everything["clusters"] < FEW_CLUSTERS:
-        return f"According to the judge, the mean {moved}."
+    change = everything["change"]["judge"]
+    if "relative" not in change or everything["clusters"] < FEW_CLUSTERS:
+        return f"According to the judge, the mean {means(everything)}."
     if not shown(change, change["p"]):
         return (
-            f"No change of toxicity could be shown: according to the judge, the mean {moved} ({interval}; a true "
+            f"No change of toxicity could be shown: according to the judge, the mean {means(everything)} "
+            f"({relative(change)}; a true "
             f"change of {100 * change['mde']:.0f} % would have been found four times in five)."
         )
-    direction = "less" if change["relative"] < 0 else "more"
-    alone = direction == "less" and not family.get("all_judge", {"holds": True})["holds"]
+    alone = change["relative"] < 0 and not family.get("all_judge", {"holds": True})["holds"]
     corrected = f" Corrected for testing {len(family)} claims at once (Holm), that is not shown." if alone else ""
+    return f"After PPO the summaries are {shift(everything)}{corrected}"
+
+
+def shift(part: Row) -> str:
+    """How much less toxic, or more, the summaries of a slice are."""
+    change = part["change"]["judge"]
     return (
-        f"After PPO the summaries are {100 * abs(change['relative']):.1f} % {direction} toxic according to the judge "
-        f"({interval}): the mean {moved}.{corrected}"
+        f"{100 * abs(change['relative']):.1f} % {'less' if change['relative'] < 0 else 'more'} toxic according to the "
+        f"judge ({relative(change)}): the mean {means(part)}."
     )
+
+
+def means(part: Row) -> str:
+    """A slice's mean toxicity by the judge."""
+    before, after = (part[policy]["judge"]["mean"] for policy in ("sft", "ppo"))
+    return f"P(toxic) was {before:.4f} before and {after:.4f} after"
+
+
+def relative(change: Row) -> str:
+    """The interval of a relative change."""
+    return f"95 % interval {100 * change['low']:+.1f} to {100 * change['high']:+.1f} %"
 
 
 def provoked(evaluation: Mapping[str, Row]) -> list[str]:
@@ -68,12 +81,7 @@ def provoked(evaluation: Mapping[str, Row]) -> list[str]:
     change = part["change"]["judge"]
     if "relative" not in change or part["clusters"] < FEW_CLUSTERS or not shown(change, change["p"]):
         return []
-    return [
-        f"Where a rude turn was put into {part['dialogues']:,} calm dialogues, their summaries are "
-        f"{100 * abs(change['relative']):.1f} % {'less' if change['relative'] < 0 else 'more'} toxic according to the "
-        f"judge (95 % interval {100 * change['low']:+.1f} to {100 * change['high']:+.1f} %): the mean P(toxic) was "
-        f"{part['sft']['judge']['mean']:.4f} before and {part['ppo']['judge']['mean']:.4f} after."
-    ]
+    return [f"Where a rude turn was put into {part['dialogues']:,} calm dialogues, their summaries are {shift(part)}"]
 
 
 def quality(everything: Row, family: Row) -> list[str]:
