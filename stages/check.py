@@ -117,7 +117,7 @@ def models(p: Sections, found: dict[str, Path], errors: "list[InputError]") -> N
         if p["adapter"].source.made_here:
             fitting.check_fresh(p["adapter"].tuning, found["model"])
         elif "adapter" in found:
-            adapters.load(found["adapter"], found["model"])
+            adapters.check(found["adapter"], found["model"])
 
 
 def prepared(p: Sections, errors: "list[InputError]") -> None:
@@ -134,6 +134,7 @@ def prepared(p: Sections, errors: "list[InputError]") -> None:
             heads.check_groups({dialogue.group for dialogue in chosen}, "the part for rivals", "raise rivals.dialogues")
         if "prepare" in p:
             comparison.read_facts(Path(p["prepare"].source.path) / "facts.jsonl", test)
+            comparison.read_words(Path(p["prepare"].source.path) / "words.txt")
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def publish(adapter: Path, base: Path, metrics: dict[str, float]) -> None:
     from detox.model import adapters
 
     with files.atomic(Path("models/adapter")) as folder, adapters.still(adapter):
-        adapters.load(adapter, base)
+        adapters.check(adapter, base)
         adapters.copy(adapter, folder)
         metrics = adapters.describe(adapter) | metrics
     files.write_metrics(Path("metrics/adapter.json"), metrics)

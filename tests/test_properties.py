@@ -163,7 +163,7 @@ def test_whatever_an_adapters_configuration_says_is_plain_lora_or_refused(
     config = json.loads(path.read_text())
     key = data.draw(st.sampled_from(sorted(config)))
     path.write_text(json.dumps(config | {key: value}))
-    outcome(lambda: adapters.load(folder / "adapter", base), folder / "adapter")
+    outcome(lambda: adapters.check(folder / "adapter", base), folder / "adapter")
 
 
 @thorough
@@ -174,4 +174,4 @@ def test_an_adapter_in_which_bytes_have_changed_is_read_or_refused(
     path = fresh(adapter, folder / "adapter") / "adapter_model.safetensors"
     content = path.read_bytes()
     path.write_bytes(content[:place] + put + content[place + len(put) :])
-    outcome(lambda: adapters.load(folder / "adapter", base), folder / "adapter")
+    outcome(lambda: adapters.check(folder / "adapter", base), folder / "adapter")

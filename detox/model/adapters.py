@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
+from peft import LoraConfig, PeftModel, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from detox.errors import InputError
-from detox.model import fitting, library, lora
+from detox.model import fitting, lora
 from detox.sources import local
 
 CONFIG, WEIGHTS, LEGACY = lora.CONFIG, local.ADAPTER, "adapter_model.bin"
@@ -30,28 +30,41 @@ FLOATS = (torch.float32, torch.float16, torch.bfloat16)
 class Adapter(NamedTuple):
     """An adapter in memory, as its two files were when they were read."""
 
+    path: Path  # of its weights
     config: LoraConfig
     weights: dict[str, Tensor]
 
 
+def check(adapter: Path, base: Path) -> None:
+    """Raises InputError unless the adapter fits this base, of which names and shapes alone are read."""
+    _fitted(fitting.skeleton(base), load(adapter, base), "checked")
+
+
 def load(adapter: Path, base: Path) -> Adapter:
-    """The adapter, read once. Raises InputError unless it is a plain LoRA for this base, of finite weights of the right
-    shapes, and stays what it is meanwhile.
+    """The adapter, read once. Raises InputError unless it is a plain LoRA of finite weights that has nothing else of
+    the base than what is there, and stays what it is meanwhile.
     """
     with still(adapter):
         path = _weights_of(adapter)
-        found = Adapter(lora.config(adapter), fitting.without_own(_read(path), base, path))
-    held = {name: tuple(weight.shape) for name, weight in found.weights.items()}
-    expected = fitting.expected(found.config, fitting.skeleton(base), str(adapter / CONFIG), "fetch another adapter")
-    for name in sorted(expected.keys() | held.keys()):
-        if expected.get(name) != held.get(name):
-            wanted, given = (_describe(each.get(name)) for each in (expected, held))
-            raise InputError(
-                f"{path} does not fit the base {base}: {name} should be {wanted}, is {given}: "
-                "fetch the adapter that was trained on this base"
-            )
+        found = Adapter(path, lora.config(adapter), fitting.without_own(_read(path), base, path))
     _check_numbers(path, found.weights)
     return found
+
+
+def _fitted(model: PreTrainedModel | PeftModel, adapter: Adapter, name: str, trainable: bool = False) -> PeftModel:
+    """The model with room for one more adapter. Raises InputError if its weights are not what peft saves there."""
+    config = copying.deepcopy(adapter.config)
+    config.inference_mode = not trainable
+    both, expected = fitting.fitted(model, config, name, str(adapter.path.parent / CONFIG), "fetch another adapter")
+    held = {key: tuple(weight.shape) for key, weight in adapter.weights.items()}
+    for key in sorted(expected.keys() | held.keys()):
+        if expected.get(key) != held.get(key):
+            wanted, given = (_describe(each.get(key)) for each in (expected, held))
+            raise InputError(
+                f"{adapter.path} does not fit the base {both.get_base_model().name_or_path}: {key} should be {wanted}, "
+                f"is {given}: fetch the adapter that was trained on this base"
+            )
+    return both
 
 
 @contextmanager
@@ -79,17 +92,14 @@ def _marks(adapter: Path) -> list[tuple[int, int, int]]:
 
 
 def attached(model: PreTrainedModel | PeftModel, adapter: Adapter, name: str, trainable: bool = False) -> PeftModel:
-    """The model with one more adapter, of which the first is active."""
-    config = copying.deepcopy(adapter.config)
-    config.inference_mode = not trainable
-    with library.no_future():
-        if isinstance(model, PeftModel):
-            model.add_adapter(name, config)
-        else:
-            model = get_peft_model(model, config, adapter_name=name)
-    _untie(model)
-    set_peft_model_state_dict(model, adapter.weights, adapter_name=name)
-    return model.eval()
+    """The model with one more adapter, in float32, of which the first is active. Raises InputError as `check` does."""
+    both = _fitted(model, adapter, name, trainable)
+    _untie(both)
+    for key, module in both.named_modules():
+        if key.endswith((f".lora_A.{name}", f".lora_B.{name}")):
+            module.to_empty(device=both.device).float()  # or it would be in the base's type of numbers
+    set_peft_model_state_dict(both, adapter.weights, adapter_name=name)
+    return both.eval()
 
 
 def _untie(model: PeftModel) -> None:

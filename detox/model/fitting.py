@@ -1,7 +1,7 @@
 """Whether a LoRA adapter belongs to a base: what peft would save for it there, and nothing else of the base."""
 
-import copy as copying
 from pathlib import Path
+from typing import cast
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
@@ -31,7 +31,7 @@ def check_fresh(p: Tuning, base: Path) -> None:
                 f"params.yaml: adapter.tuning.targets has {target!r}, but the linear layers of the base {base} are "
                 f"called {known}: choose among them"
             )
-    expected(lora.fresh(p), model, "params.yaml: adapter.tuning", "correct it")
+    fitted(model, lora.fresh(p), "new", "params.yaml: adapter.tuning", "correct it")
 
 
 def skeleton(base: Path) -> PreTrainedModel:
@@ -42,22 +42,33 @@ def skeleton(base: Path) -> PreTrainedModel:
     return model
 
 
-def expected(config: LoraConfig, base: PreTrainedModel, where: str, remedy: str) -> Shapes:
-    """`shapes` on this `skeleton`. Raises InputError, which begins with where the configuration is, if they do not fit,
-    or if LoRA is on an embedding.
+def fitted(
+    model: PreTrainedModel | PeftModel, config: LoraConfig, name: str, where: str, remedy: str
+) -> tuple[PeftModel, Shapes]:
+    """The model, which may be a `skeleton`, with one more adapter, of which the first is active; and the shapes that
+    peft saves of it. The adapter has no weights yet: nothing is allocated.
+
+    Raises InputError, which begins with where the configuration is, if they do not fit, or if LoRA is on an embedding.
     """
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
     try:
-        found = shapes(config, base)
+        with library.no_future():
+            if isinstance(model, PeftModel):
+                model.add_adapter(name, config, low_cpu_mem_usage=True)
+                both = model
+            else:
+                both = cast(PeftModel, get_peft_model(model, config, name, low_cpu_mem_usage=True))
+        found = {key: tuple(weight.shape) for key, weight in weights(both, name).items()}
     except Exception as error:  # whatever a damaged or hostile configuration makes of it
         reason = library.first_sentence(error)
         raise InputError(f"{where} does not fit the base {base.name_or_path}: {reason}: {remedy}") from error
     # T5 has one table for the encoder and the decoder, LoRA on it would have two: no plain T5 could be made of that.
-    if tables := {name.split(".")[-2] for name in found if EMBEDDED in name}:
+    if tables := {key.split(".")[-2] for key in found if EMBEDDED in key}:
         raise InputError(
             f"{where}: target_modules has {', '.join(sorted(tables))}, an embedding, which is not trained here: choose "
             "linear layers alone"
         )
-    return found
+    return both, found
 
 
 def without_own(found: dict[str, Tensor], base: Path, path: Path) -> dict[str, Tensor]:
@@ -79,13 +90,6 @@ def without_own(found: dict[str, Tensor], base: Path, path: Path) -> dict[str, T
             if table in held:
                 del found[name]
     return found
-
-
-def shapes(config: LoraConfig, skeleton: PreTrainedModel) -> Shapes:
-    """What peft itself would save for this configuration on such a base; nothing is allocated."""
-    with torch.device("meta"), library.no_future():
-        model = get_peft_model(skeleton, copying.deepcopy(config))
-    return {name: tuple(weight.shape) for name, weight in weights(model, "default").items()}
 
 
 def weights(model: PeftModel, adapter_name: str) -> dict[str, Tensor]:

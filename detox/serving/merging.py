@@ -43,7 +43,7 @@ def merge(folder: Path, scale: float = 1.0) -> int:
         scaled = Path(scratch, "adapter")
         with adapters.still(before), adapters.still(after):
             for each in (before, after):
-                adapters.load(each, base)
+                adapters.check(each, base)
             rivals.save_scaled(before, after, scale, scaled)
         plain, prompt, length = pretrained.model(AutoModelForSeq2SeqLM, base), prompts.load(base, p), max_new_tokens()
         model = adapted(plain, base, {AFTER: scaled})

@@ -68,7 +68,7 @@ def test_on_flan_t5_base_1_41_percent_of_the_weights_are_trained_and_769_of_the_
     save_zeros(base)
     config = LoraConfig(r=32, lora_alpha=32, target_modules=["q", "v"], task_type="SEQ_2_SEQ_LM")
     config.save_pretrained(str(adapter))
-    shapes = fitting.shapes(config, pretrained.skeleton(AutoModelForSeq2SeqLM, base))
+    _, shapes = fitting.fitted(pretrained.skeleton(AutoModelForSeq2SeqLM, base), config, "course", where="", remedy="")
     save_file({name: torch.zeros(shape) for name, shape in shapes.items()}, adapter / "adapter_model.safetensors")
     sizes = Policy(base, adapter).sizes()
     assert sizes["trainable_parameters"] == 36 * 2 * 32 * (768 + 768) == 3_538_944

@@ -20,7 +20,7 @@ pytest_plugins = ["models"]
 
 
 def test_an_adapter_made_for_the_base_fits(adapter: Path, base: Path) -> None:
-    adapters.load(adapter, base)
+    adapters.check(adapter, base)
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
@@ -28,7 +28,7 @@ def test_an_adapter_of_half_the_precision_fits(adapter: Path, base: Path, tmp_pa
     adapters.copy(adapter, tmp_path / "half")
     weights = load_file(adapter / "adapter_model.safetensors")
     save_file({name: weight.to(kind) for name, weight in weights.items()}, tmp_path / "half/adapter_model.safetensors")
-    adapters.load(tmp_path / "half", base)
+    adapters.check(tmp_path / "half", base)
 
 
 def test_a_copy_is_the_two_files_and_nothing_that_lies_beside_them(adapter: Path, tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_an_adapter_that_torch_saved_is_the_same_and_becomes_safetensors_in_the_
     weights = load_file(adapter / "adapter_model.safetensors")
     torch.save(weights, tmp_path / "old/adapter_model.bin")
     before = contents(tmp_path / "old")
-    adapters.load(tmp_path / "old", base)
+    adapters.check(tmp_path / "old", base)
     adapters.copy(tmp_path / "old", tmp_path / "copy")
     assert contents(tmp_path / "old") == before
     assert {path.name for path in (tmp_path / "copy").iterdir()} == {
@@ -88,7 +88,7 @@ def test_an_adapter_that_peft_would_look_for_by_a_class_of_transformers_fits(
     tree = json.loads((adapter / "adapter_config.json").read_text()) | {"task_type": None}
     found = {"base_model_class": "T5ForConditionalGeneration", "parent_library": "transformers.models.t5.modeling_t5"}
     (tmp_path / "mine/adapter_config.json").write_text(json.dumps(tree | {"auto_mapping": found}))
-    adapters.load(tmp_path / "mine", base)
+    adapters.check(tmp_path / "mine", base)
 
 
 def test_an_adapter_that_overflows_on_its_base_is_one_line(adapter: Path, base: Path, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_an_adapter_that_was_loaded_and_saved_has_the_same_weights_and_no_hub_wa
 ) -> None:
     model = PeftModel.from_pretrained(T5ForConditionalGeneration.from_pretrained(base), adapter, adapter_name="policy")
     adapters.save(model, "policy", config_from=adapter, folder=tmp_path / "saved")
-    adapters.load(tmp_path / "saved", base)
+    adapters.check(tmp_path / "saved", base)
     before, after = (load_file(folder / "adapter_model.safetensors") for folder in (adapter, tmp_path / "saved"))
     assert before.keys() == after.keys()
     assert all(before[name].equal(after[name]) for name in before)
@@ -143,7 +143,8 @@ def test_the_courses_adapter_has_3538944_weights_on_flan_t5_base() -> None:
     )
     with torch.device("meta"):
         skeleton = T5ForConditionalGeneration(base)
-    shapes = fitting.shapes(LoraConfig(r=32, target_modules=["q", "v"], task_type="SEQ_2_SEQ_LM"), skeleton)
+    config = LoraConfig(r=32, target_modules=["q", "v"], task_type="SEQ_2_SEQ_LM")
+    _, shapes = fitting.fitted(skeleton, config, "course", where="", remedy="")
     assert sum(math.prod(shape) for shape in shapes.values()) == 3_538_944
 
 
@@ -172,9 +173,9 @@ def test_an_adapter_that_is_replaced_while_it_is_read_is_one_line(
     where = (lora, "config") if when == "adapter_config.json" else (adapters, "load_file")
     monkeypatch.setattr(*where, read)
     with pytest.raises(InputError, match=r"adapter was replaced while it was read: run this again$"):
-        adapters.load(tmp_path / "adapter", base)
+        adapters.check(tmp_path / "adapter", base)
     assert len(opened) == 1
-    adapters.load(tmp_path / "adapter", base)
+    adapters.check(tmp_path / "adapter", base)
 
 
 def test_an_adapter_that_is_gone_while_it_is_read_is_one_line(
@@ -190,4 +191,4 @@ def test_an_adapter_that_is_gone_while_it_is_read_is_one_line(
 
     monkeypatch.setattr(lora, "config", read)
     with pytest.raises(InputError, match=r"adapter was replaced while it was read: run this again$"):
-        adapters.load(tmp_path / "adapter", base)
+        adapters.check(tmp_path / "adapter", base)

@@ -107,7 +107,7 @@ def test_what_other_programs_make_of_the_configuration_is_mended_in_the_copy(bas
     edited(adapter, r=4.0, rank_pattern={"q": 4.0}, task_type=None, init_lora_weights="eva", eva_config={"rho": 2.0})
     path = adapter / "adapter_config.json"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
-    adapters.load(adapter, base)
+    adapters.check(adapter, base)
     adapters.copy(adapter, tmp_path / "copy")
     assert by_peft(base, tmp_path / "copy").equal(expected)
     assert json.loads((tmp_path / "copy/adapter_config.json").read_text())["task_type"] == "SEQ_2_SEQ_LM"
@@ -132,7 +132,7 @@ def test_a_head_that_was_trained_is_no_plain_lora(base: Path, tmp_path: Path) ->
     weights[HEAD][3, 5] += 0.01
     save_file(weights, adapter / "adapter_model.safetensors")
     with pytest.raises(InputError) as error:
-        adapters.load(adapter, base)
+        adapters.check(adapter, base)
     assert str(error.value) == (
         f"{adapter}/adapter_model.safetensors: {HEAD} is not what the base {base} has, but a plain LoRA leaves that as "
         "it is: fetch the adapter that was trained on this base, or another"
@@ -144,7 +144,7 @@ def test_a_head_that_was_trained_is_no_plain_lora(base: Path, tmp_path: Path) ->
 def test_lora_on_embeddings_is_refused(base: Path, tmp_path: Path, targets: list[str]) -> None:
     adapter = written(tmp_path / "adapter", base, target_modules=targets)
     with pytest.raises(InputError) as error:
-        adapters.load(adapter, base)
+        adapters.check(adapter, base)
     assert str(error.value) == (
         f"{adapter}/adapter_config.json: target_modules has {targets[-1]}, an embedding, which is not trained here: "
         "choose linear layers alone"

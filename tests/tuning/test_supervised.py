@@ -66,7 +66,7 @@ def test_the_references_become_likely_and_the_adapter_fits_its_base(base: Path, 
     assert [row["step"] for row in curve] == list(range(1, 19)), "six steps a pass, and five looks: one each step"
     assert min(row["dev_loss"] for row in curve) == metrics["dev_loss"]
     assert {"rouge1", "rouge2", "rougeL", "rougeLsum"} <= metrics.keys()
-    adapters.load(tmp_path / "run" / "adapter", base)
+    adapters.check(tmp_path / "run" / "adapter", base)
     assert adapters.describe(tmp_path / "run" / "adapter")["rank"] == 2
 
 
@@ -215,7 +215,7 @@ def begin(base: Path, folder: Path, dev: int = 3, seed: int = 1) -> dict[str, fl
 def test_a_new_adapter_is_the_base_itself_until_it_learns(base: Path, tmp_path: Path) -> None:
     """B is 0, so that every logit is the base's own; A is drawn from the seed."""
     begin(base, tmp_path / "new")
-    adapters.load(tmp_path / "new", base)
+    adapters.check(tmp_path / "new", base)
     assert adapters.describe(tmp_path / "new")["rank"] == 2
     config = json.loads((tmp_path / "new" / "adapter_config.json").read_text(encoding="utf-8"))
     assert (config["r"], config["lora_alpha"], config["target_modules"]) == (2, 4, ["q", "v"])
