@@ -111,7 +111,7 @@ def duration(seconds: float) -> str:
 
 def profile() -> Any:
     """The flan-t5-base profile."""
-    return reading.read(PROFILE, YAML(typ="safe"))
+    return reading.read(PROFILE, YAML(typ="safe").load)
 
 
 def page(figures: Tree, profile: Tree) -> str:

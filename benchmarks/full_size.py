@@ -108,7 +108,7 @@ def measure(project: Path, tokenizer: Path, dialogues: Path, counts: Counts, siz
 
 def settings(project: Path) -> dict[str, Any]:
     """The sections of params.yaml on which the counts of a run depend, as they were run."""
-    tree = reading.read(project / "params.yaml", YAML(typ="safe"))
+    tree = reading.read(project / "params.yaml", YAML(typ="safe").load)
     return {name: dict(tree[name]) for name in ("adapter", "rank", "ppo", "summarize", "rivals")}
 
 

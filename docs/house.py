@@ -79,7 +79,7 @@ def drawing(imports: Mapping[str, Iterable[str]]) -> str:
 
 def stages_of(room: str) -> list[str]:
     """The stages that list the room, or a file of it, under deps."""
-    stages = reading.read(PIPELINE, YAML(typ="safe"))["stages"]
+    stages = reading.read(PIPELINE, YAML(typ="safe").load)["stages"]
     return [
         name for name, stage in stages.items() if any(f"{dep}/".startswith(f"detox/{room}/") for dep in stage["deps"])
     ]

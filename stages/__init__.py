@@ -81,7 +81,7 @@ def _run(main: Main, start: Callable[[str, Main], None]) -> None:
 
 def made(stage: str, seconds: float) -> str:
     """What a stage has written, by dvc.yaml, and how long that took."""
-    entry = reading.read(PIPELINE, YAML(typ="safe"))["stages"].get(stage, {}) if PIPELINE.is_file() else {}
+    entry = reading.read(PIPELINE, YAML(typ="safe").load)["stages"].get(stage, {}) if PIPELINE.is_file() else {}
     outs = [out for kind in ("outs", "metrics", "plots") for out in entry.get(kind, [])]
     paths = [out if isinstance(out, str) else next(iter(out)) for out in outs]
     wrote = f" wrote {', '.join(paths)}" if paths else " done"

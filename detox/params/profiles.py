@@ -59,7 +59,7 @@ def merge(tree: MutableMapping[str, Any], overlay: Mapping[str, Any], where: str
 
 def read(path: Path) -> Any:
     """A YAML file with its comments. Raises InputError if it is missing or no mapping in YAML."""
-    return reading.read(path, YAML())
+    return reading.read(path, YAML().load)
 
 
 def write(path: Path, tree: Any) -> None:

@@ -4,7 +4,8 @@ An unknown, missing, mistyped or out-of-range key is an InputError that names fi
 """
 
 import re
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,7 +53,7 @@ def seed(path: Path = PARAMS) -> int:
 
 def parse(kind: type[Section], path: Path, section: str) -> Section:
     """What stands in the file under the keys of `section`, joined by dots. Raises InputError."""
-    tree: object = read(path, YAML(typ="safe"))
+    tree: object = read(path, _once)
     for key in section.split("."):
         if not isinstance(tree, dict) or key not in tree:
             known = ", ".join(map(str, tree)) if isinstance(tree, dict) else "no keys"
@@ -64,7 +65,13 @@ def parse(kind: type[Section], path: Path, section: str) -> Section:
         raise InputError("; ".join(_line(path, section, details) for details in error.errors())) from error
 
 
-def read(path: Path, yaml: YAML) -> MutableMapping[str, Any]:
+@lru_cache(maxsize=1)
+def _once(text: str) -> object:
+    """What the text says, which nobody changes: a stage reads the same file section by section."""
+    return YAML(typ="safe").load(text)
+
+
+def read(path: Path, load: Callable[[str], Any]) -> MutableMapping[str, Any]:
     """The mapping in a YAML file. Raises InputError, with the line where it is known, if there is none."""
     parsing.check_inside(path)
     if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for
@@ -72,7 +79,7 @@ def read(path: Path, yaml: YAML) -> MutableMapping[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         check_plain(text, path)
-        tree = yaml.load(text)
+        tree = load(text)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): run this in the project's root folder") from error
     except MarkedYAMLError as error:
