@@ -1,8 +1,8 @@
 """Score the summaries before and after PPO and those of its rivals, and test the change.
 
 Reads  data/prepared/{train,test}.jsonl, data/summaries, data/rivals, the reward and the judge,
-       facts.jsonl in the source of the dialogues where there is one; params: seed, prepare, reward, judge, ppo, rivals,
-       evaluate.
+       facts.jsonl and words.txt in the source of the dialogues where they are; params: seed, prepare, reward, judge,
+       ppo, rivals, evaluate.
 Writes metrics/evaluate.json   every number: <slice>.<policy>.…, <slice>.change.…, <slice>.{dialogues,clusters}
        metrics/headline.json   the ten that `dvc metrics diff` shows
        metrics/quarrels.json   whether quarrels are still reported, and insults repeated
@@ -126,14 +126,16 @@ def instruments(test: "list[Dialogue]", train: "list[Dialogue]") -> "metrics.Ins
     from detox.sources import local
 
     settings = {name: reading.load(sections.Classifier, section=name) for name in comparison.SCORERS}
+    device = devices.chosen()
     fingerprints.check_alike([reading.load(sections.Evaluate), *settings.values()], [PREPARED, SUMMARIES, RIVALS])
-    classifiers = {name: Classifier(judge, devices.chosen()) for name, judge in settings.items()}
+    classifiers = {name: Classifier(judge, device) for name, judge in settings.items()}
     scorers = {
         name: metrics.remembering(partial(ranks.shared_out, classifier.toxicity))
         for name, classifier in classifiers.items()
     }
-    facts = comparison.read_facts(local.path(reading.load(sections.Prepare).source) / "facts.jsonl", test)
-    return metrics.Instruments(scorers, facts, quality.vocabulary([*train, *test]))
+    source = local.path(reading.load(sections.Prepare).source)
+    known = quality.vocabulary([*train, *test]) | comparison.read_words(source / "words.txt")
+    return metrics.Instruments(scorers, comparison.read_facts(source / "facts.jsonl", test), known)
 
 
 def publish(

@@ -54,6 +54,11 @@ def read_facts(path: Path, test: Sequence[Dialogue]) -> dict[str, Facts] | None:
     return {str(name): value for name, value in facts.items() if value is not None}
 
 
+def read_words(path: Path) -> set[str]:
+    """The words of a language that the data lists, one a line, in lower case; none where it has no such file."""
+    return {word.lower() for word in parsing.entries(path, "it")} if path.is_file() else set()
+
+
 def _are_facts(tree: Any) -> bool:
     """Whether it has, for each fact, the ways (texts) in which a summary may put it."""
     ways = tree.values() if isinstance(tree, dict) else [None]

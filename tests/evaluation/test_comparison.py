@@ -134,6 +134,16 @@ def test_facts_are_by_id_and_a_missing_one_is_refused(tmp_path: Path) -> None:
         comparison.read_facts(path, dialogues(IDS))
 
 
+def test_words_of_a_list_count_as_words_and_a_damaged_list_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
+    assert comparison.read_words(path) == set()
+    path.write_text("Pastry\n\nrye\n", encoding="utf-8")
+    assert comparison.read_words(path) == {"pastry", "rye"}
+    path.write_bytes(b"caf\xe9\n")
+    with pytest.raises(InputError, match=r"words\.txt is no readable list: correct it$"):
+        comparison.read_words(path)
+
+
 @pytest.mark.parametrize(("stress", "unknown"), [([], r"\[\]"), (["d1", "d9", "d7"], r"\['d7', 'd9'\]")])
 def test_a_stress_slice_without_or_of_unknown_dialogues_is_refused(stress: list[str], unknown: str) -> None:
     with pytest.raises(InputError, match=rf"stress\.jsonl must name one or more test dialogues \(unknown: {unknown}\)"):
