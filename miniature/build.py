@@ -10,7 +10,6 @@ import argparse
 import hashlib
 import json
 from collections.abc import Iterator
-from copy import deepcopy
 from pathlib import Path
 from random import Random
 
@@ -32,6 +31,7 @@ SEED = 2026
 BASE = Plan(steps=7000, batch=32, learning_rate=2e-2, seed=2026)
 WORDS = Plan(steps=1500, batch=32, learning_rate=1e-2, seed=2027)
 ADAPTER = Plan(steps=2000, batch=16, learning_rate=4e-3, seed=0)
+FINISH = Plan(steps=700, batch=16, learning_rate=1e-2, seed=1)
 SHARPER = 1.4  # how many times the logits in the end are those that were trained
 CLASSIFIER = Plan(steps=900, batch=48, learning_rate=2e-3, seed=2026)
 CLASSIFIER_TEXTS = 12000
@@ -104,13 +104,16 @@ def build_language_models(device: torch.device) -> None:
     base, seconds = language_models.pretrain(first, BASE, early / "base.safetensors", device)
     base = language_models.with_vectors(base, first, tokenizer)
     base, more = language_models.learn_words(base, tokenizer, words, WORDS, late / "base.safetensors")
-    adapter, rest = language_models.tune(deepcopy(base), tokenizer, words, ADAPTER, late / "adapter.safetensors")
-    save(language_models.sharpened(base, SHARPER).half(), tokenizer, "base")
+    adapter, rest = language_models.tune(base, tokenizer, words, ADAPTER, late / "adapter.safetensors")
+    wider = vocabulary.with_capitals(tokenizer)
+    language_models.with_vectors(adapter.get_base_model(), tokenizer, wider)
+    last = language_models.finish(adapter, wider, words, FINISH, states(wider) / "adapter.safetensors")
     save_adapter(adapter.cpu())
-    minutes = round((seconds + more + rest) / 60)
+    save(language_models.sharpened(adapter.unload(), SHARPER).half(), wider, "base")
+    minutes = round((seconds + more + rest + last) / 60)
     made = {"sharper": SHARPER, "device": device.type, "torch": torch.__version__.split("+")[0], "minutes": minutes}
-    plans = {"base": BASE._asdict(), "words": WORDS._asdict(), "adapter": ADAPTER._asdict()}
-    files.write_metrics(MODELS / "build.json", made | plans)
+    plans = {"base": BASE, "words": WORDS, "adapter": ADAPTER, "finish": FINISH}
+    files.write_metrics(MODELS / "build.json", made | {name: plan._asdict() for name, plan in plans.items()})
 
 
 def states(tokenizer: PreTrainedTokenizerFast) -> Path:

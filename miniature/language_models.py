@@ -1,5 +1,6 @@
 """The base model and its adapter: a T5 of FLAN's shape with a few layers, and a LoRA that teaches it to summarise."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -18,6 +19,7 @@ from miniature.corpus import annotate
 from miniature.pretraining import SHORT, Example, blurred, example, scene
 from miniature.scenes import styles
 
+CAPITAL = "▁[A-Z][a-z]+"  # a piece
 BUCKET = 32  # batches drawn at once and sorted by length, so that little is padding
 
 
@@ -106,9 +108,10 @@ def optimise(
     plan: training.Plan,
     state: Path,
 ) -> float:
-    """Trains all weights on what `draw` gives; the seconds that it took."""
+    """Trains all weights that are to be on what `draw` gives; the seconds that it took."""
     # T5's own optimiser: its step is relative to a weight's size, which suits embeddings of size 1.
-    optimizer = Adafactor(model.parameters(), lr=plan.learning_rate, scale_parameter=True, relative_step=False)
+    trainable = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer = Adafactor(trainable, lr=plan.learning_rate, scale_parameter=True, relative_step=False)
     data = lambda start: batches(draw, tokenizer, plan, start)  # noqa: E731
     return training.fit(model, data, lambda batch: loss_of(model, batch), optimizer, plan, state)
 
@@ -123,15 +126,22 @@ def pretrain(
 
 
 @torch.no_grad()
-def with_vectors(
-    base: T5ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, wider: PreTrainedTokenizerFast
-) -> T5ForConditionalGeneration:
-    """The base for a wider vocabulary: a new word's vector is the mean of those of the pieces that spelt it."""
+def with_vectors(base: Any, tokenizer: PreTrainedTokenizerFast, wider: PreTrainedTokenizerFast) -> Any:
+    """The base for a wider vocabulary: a new word's vector is the mean of those of the pieces that spelt it.
+
+    With a capital it is the word's own and, beside, by what the known words with a capital differ from those without.
+    """
     known, vectors = tokenizer.get_vocab(), base.shared.weight.clone()
+    pairs = [(row, known.get(piece.lower())) for piece, row in known.items() if re.fullmatch(CAPITAL, piece)]
+    capital = torch.stack([vectors[row] - vectors[lower] for row, lower in pairs if lower is not None]).mean(0)
     base.resize_token_embeddings(len(wider), mean_resizing=False)
     for piece, row in wider.get_vocab().items():
-        spelt = [known[piece]] if piece in known else tokenizer(piece[1:], add_special_tokens=False)["input_ids"]
-        base.shared.weight[row] = vectors[spelt].mean(0)
+        if piece in known:
+            base.shared.weight[row] = vectors[known[piece]]
+        elif re.fullmatch(CAPITAL, piece):
+            base.shared.weight[row] = vectors[known[piece.lower()]] + capital
+        else:
+            base.shared.weight[row] = vectors[tokenizer(piece[1:], add_special_tokens=False)["input_ids"]].mean(0)
     return base
 
 
@@ -189,3 +199,17 @@ def tune(
     data = lambda start: batches(lambda rng, _: summaries(rng, words), tokenizer, plan, start)  # noqa: E731
     seconds = training.fit(model, data, lambda batch: loss_of(model.get_base_model(), batch), optimizer, plan, state)
     return model, seconds
+
+
+def finish(
+    model: PeftModel, tokenizer: PreTrainedTokenizerFast, words: list[str], plan: training.Plan, state: Path
+) -> float:
+    """The adapter goes on, and with it the vectors of the base's vocabulary. The seconds that it took.
+
+    A piece that is rare in training is hardly ever a target before, and then cannot be written.
+    """
+    base: Any = model.get_base_model()
+    base.get_input_embeddings().requires_grad_(True)
+    seconds = optimise(base, lambda rng, _: summaries(rng, words), tokenizer, plan, state)
+    base.get_input_embeddings().requires_grad_(False)
+    return seconds

@@ -29,8 +29,9 @@ Made by `python -m miniature.build`, measured by `python -m miniature.measure`. 
 
 Base and adapter were trained with torch {torch} on {device}, in {minutes} minutes of the processor: the base in
 {base[steps]:,} steps of {base[batch]} texts (seed {base[seed]}) and {words[steps]:,} more with all words of the content
-(seed {words[seed]}), the adapter in {adapter[steps]:,} of {adapter[batch]} dialogues (seed {adapter[seed]}). Then the
-base's logits were multiplied by {sharper}.
+(seed {words[seed]}), the adapter in {adapter[steps]:,} of {adapter[batch]} dialogues (seed {adapter[seed]}). Both went
+on for {finish[steps]:,} steps (seed {finish[seed]}), the base with its vectors alone. Then its logits were multiplied
+by {sharper}.
 
 """
 CLASSIFIER_CARD = """## {title}
@@ -45,7 +46,8 @@ CLASSIFIER_CARD = """## {title}
 BASE_CARD = """## `base`: the base model
 
 T5 with gated SiLU and a tied head, {parameters:,} parameters, {vocabulary} tokens. Pretrained on parts of the
-miniature's dialogues: retelling, denoising, saying again, repeating words. It has never seen a summary.
+miniature's dialogues: retelling, denoising, saying again, repeating words. None of its layers has seen a summary, its
+vectors in the end have.
 """
 ADAPTER_CARD = """## `adapter`: the summarising adapter
 

@@ -17,6 +17,7 @@ from miniature.words import LEXICON, changed, made_up_word, other_word
 
 SENTINELS = [f"<extra_id_{i}>" for i in range(12)]
 SHORT = 4000  # steps, the first ones, that read a turn or two at a time
+SPELT = 0.8  # share of the made-up names that are strings of pieces, once such are among the words
 FOREIGN = 0.5  # share of the scenes whose spans are those of other scenarios
 
 SEEN = [scenario for scenario in scenarios() if scenario["split"] == "seen"]
@@ -55,13 +56,15 @@ POOLS = {
 
 def disguised(drawn: dict[str, str], rng: Random, words: list[str]) -> dict[str, str]:
     """The drawn spans, some of them of other scenarios, some with other words; half of the names made up."""
-    shown = dict(drawn)
+    shown, spelt = dict(drawn), [word for word in words if word[0].isupper()]
     foreign = rng.random() < FOREIGN
     for key, span in drawn.items():
         if key in KINDS:
             shown[key] = changed(rng.choice(POOLS[KINDS[key]]) if foreign else span, rng, words)
         elif key in ("name", "name3", "town") and rng.random() < 0.5:
-            shown[key] = made_up_word(span, rng)
+            shown[key] = rng.choice(spelt) if spelt and rng.random() < SPELT else made_up_word(span, rng)
+    if spelt and rng.random() < 0.5:
+        shown["stranger"] = rng.choice(spelt)
     return shown
 
 

@@ -34,14 +34,18 @@ def insult(part: str, rng: Random, mark: str = "") -> dict[str, str]:
     return {f"insult{mark}": words, f"a_insult{mark}": with_article(words)}
 
 
-def quarrel(drawn: dict[str, str], by: int, part: str, rng: Random) -> Quarrel:
-    """A quarrel that speaker `by` starts over what the drawn spans say makes this speaker angry."""
+def quarrel(drawn: dict[str, str], by: int, mood: str, part: str, rng: Random) -> Quarrel:
+    """A quarrel that speaker `by` starts over what the drawn spans say makes this speaker angry.
+
+    A firm one has no third person: who is complained to is there, and apologises.
+    """
     kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
     strangers = [name for name in VALUES["names"][part] if name not in (drawn["name"], drawn["name3"])]
     slots = {"by": SPEAKERS[by], "target": SPEAKERS[1 - by], "over": viewed(drawn[f"anger{by + 1}"], by, None)}
     slots |= insult(part, rng) | insult(part, rng, "2")
-    if kind == "third":
-        slots["target"] = rng.choice(strangers)
+    stranger = rng.choice(strangers) if kind == "third" else ""
+    if stranger and mood != "firm":
+        slots["target"] = drawn.get("stranger", stranger)
     if kind == "adjective":
         slots["insult"] = rng.choice(HEAT["plain"][known(part, rng)])
     return Quarrel(kind, slots, rng.random() < REGRET)

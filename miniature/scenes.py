@@ -76,7 +76,7 @@ def render(scenario: dict[str, Any], part: str, rng: Random, drawn: dict[str, st
     origins = [("plot", i) for i in range(len(turns))]
     mood = rng.choices(list(MOODS), list(MOODS.values()))[0]
     after = rng.randrange(1, len(turns))
-    heat = quarrels.quarrel(drawn, after % 2, part, rng)
+    heat = quarrels.quarrel(drawn, after % 2, mood, part, rng)
     if mood == "heated" and heat.regret:
         turns[after] = f"{vary(ACTS['regret'][known(part, rng)], rng)} {turns[after]}"
     if mood != "calm":

@@ -10,9 +10,10 @@ from transformers import PreTrainedTokenizerFast
 
 from miniature.grammar import VALUES
 from miniature.pretraining import SENTINELS
-from miniature.words import LEXICON, content_words, made_up_word
+from miniature.words import LEXICON, content_words, first_words, made_up_word
 
 WORDS, STARTS, ENDS = 6000, 500, 400  # whole words; pieces that begin a word; pieces that go on with one
+LIKE_A_WORD = 5  # letters of the longest whole word with which a made-up name begins
 
 
 def pieces(texts: Sequence[str]) -> list[str]:
@@ -63,16 +64,29 @@ def tokenizer_of(found: Sequence[str]) -> PreTrainedTokenizerFast:
 
 def with_words(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
     """The vocabulary with every word of the content as one piece, as a large model has met every word of a language."""
+    return _with(tokenizer, content_words())
+
+
+def _with(tokenizer: PreTrainedTokenizerFast, words: Sequence[str]) -> PreTrainedTokenizerFast:
     found = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     known = [piece for piece, _ in found if piece not in tokenizer.all_special_tokens]
-    return tokenizer_of([*known, *(f"▁{word}" for word in content_words())])
+    return tokenizer_of([*known, *(f"▁{word}" for word in words)])
+
+
+def with_capitals(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
+    """The vocabulary with the words that may begin a sentence in both forms, as far as they are whole."""
+    return _with(tokenizer, [word.capitalize() for word in first_words()])
 
 
 def practice(tokenizer: PreTrainedTokenizerFast, wider: PreTrainedTokenizerFast) -> list[str]:
-    """Words to copy: the lexicon, the new words twice, as many strings of pieces, all pieces equally often."""
+    """Words to copy: the lexicon, the new words twice, as many strings of pieces, all pieces equally often.
+
+    A name may begin like a word that is whole with a capital, as Beatrice does, and then has that as a piece.
+    """
     known, rng = tokenizer.get_vocab(), Random(0)
     new = sorted(piece[1:] for piece in wider.get_vocab() if piece not in known)
     starts = sorted(piece[1:] for piece in known if re.fullmatch(r"▁[A-Za-z]?[a-z]{1,2}", piece))
+    starts += [word.capitalize() for word in first_words() if len(word) <= LIKE_A_WORD]
     ends = sorted(piece for piece in known if re.fullmatch(r"[a-z]{1,3}", piece))
-    spelt = [rng.choice(starts) + "".join(rng.choices(ends, k=rng.randint(1, 3))) for _ in range(2 * len(new))]
+    spelt = [rng.choice(starts) + "".join(rng.choices(ends, k=rng.randint(1, 4))) for _ in range(2 * len(new))]
     return LEXICON + new * 2 + spelt

@@ -46,10 +46,20 @@ def texts(node: Any) -> Iterator[str]:
             yield from texts(child)
 
 
+def viewed_spans() -> Iterator[str]:
+    """Every span of every scenario, in the mouths of both speakers and of a third person."""
+    for scenario in scenarios():
+        for span in texts(scenario["spans"]):
+            yield from (viewed(span, 0, speaker) for speaker in (0, 1, None))
+
+
+def first_words() -> list[str]:
+    """Every word with which a span begins."""
+    return sorted({span.split()[0] for span in viewed_spans() if re.match(r"[a-z]{2,}\b", span)})
+
+
 def content_words() -> list[str]:
     """Every word that a turn or a summary may have, training's or the test's, but for names."""
     found = [text for name in ("acts.yaml", "heat.yaml", "genres.yaml") for text in texts(content(name))]
-    for scenario in scenarios():
-        spans = [span for parts in scenario["spans"].values() for part in parts.values() for span in part]
-        found += [viewed(span, 0, speaker) for span in spans for speaker in (0, 1, None)]
+    found += viewed_spans()
     return sorted(set(re.findall(r"(?<![{\w])[a-z]{2,}(?![\w}(])", " ".join(found))))

@@ -98,6 +98,17 @@ def test_every_reference_of_a_heated_dialogue_says_who_was_insulted() -> None:
         assert all(any(way.lower() in text.lower() for way in ways) for text in references(row)), row["id"]
 
 
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_no_reference_names_anybody_whom_its_dialogue_does_not(part: str) -> None:
+    names = {name for kind in ("names", "towns") for each in VALUES[kind].values() for name in each}
+    found = 0
+    for row in rows(part):
+        named = names.intersection(re.findall(r"\w+", " ".join(references(row))))
+        assert all(name in row["dialogue"] for name in named), row["id"]
+        found += bool(named)
+    assert found > 50
+
+
 def test_every_quarrel_is_in_its_dialogue_and_its_cause_in_every_reference() -> None:
     test = {row["id"]: row for row in rows("test")}
     quarrels = [(test[row["id"]], row["quarrel"]) for row in rows("facts") if "quarrel" in row]
@@ -275,6 +286,23 @@ def test_a_new_word_begins_as_the_mean_of_its_pieces_and_the_others_stay() -> No
         assert torch.equal(after[wider.get_vocab()[token]], before[first.get_vocab()[token]])
 
 
+def test_the_words_that_may_begin_a_sentence_are_whole_in_both_forms() -> None:
+    wider = vocabulary.with_capitals(vocabulary.with_words(made_from(["a"])))
+    for word in ("Sirens", "sirens", "Wash", "wash"):  # of the spans "sirens wake the toddlers", "wash the car"
+        assert wider.tokenize(word) == [f"▁{word}"]
+    assert len(wider.tokenize("Horatio")) > 1
+
+
+def test_a_word_with_a_capital_begins_as_the_word_and_what_known_ones_with_a_capital_have_beside() -> None:
+    first = vocabulary.tokenizer_of(["▁", "▁ant", "▁Ant", "▁bee", "▁Bee", "▁Car", "▁cow"])
+    wider = vocabulary.tokenizer_of(["▁", "▁ant", "▁Ant", "▁bee", "▁Bee", "▁Car", "▁cow", "▁Cow"])
+    base, known = language_models.new_base(first), first.get_vocab()
+    before = base.shared.weight.detach().clone()
+    after = language_models.with_vectors(base, first, wider).shared.weight
+    more = [before[known[f"▁{word.capitalize()}"]] - before[known[f"▁{word}"]] for word in ("ant", "bee")]
+    torch.testing.assert_close(after[wider.get_vocab()["▁Cow"]], before[known["▁cow"]] + (more[0] + more[1]) / 2)
+
+
 def test_a_sharpened_base_has_its_logits_times_the_factor() -> None:
     torch.manual_seed(0)
     base = language_models.new_base(made_from(["a"])).eval()
@@ -283,6 +311,17 @@ def test_a_sharpened_base_has_its_logits_times_the_factor() -> None:
         before = base(**asked).logits
         after = language_models.sharpened(base, 1.5)(**asked).logits
     torch.testing.assert_close(after, 1.5 * before)
+
+
+def test_in_the_last_part_the_adapter_and_the_vectors_change_and_nothing_else(tmp_path: Path) -> None:
+    tokenizer, plan = made_from(["a"]), training.Plan(steps=1, batch=2, learning_rate=0.1, seed=0)
+    arguments = tokenizer, ["cat", "Ratio"], plan
+    adapter, _ = language_models.tune(language_models.new_base(tokenizer), *arguments, tmp_path / "first")
+    before = {name: weight.detach().clone() for name, weight in adapter.named_parameters()}
+    language_models.finish(adapter, *arguments, tmp_path / "last")
+    changed = {name for name, weight in adapter.named_parameters() if not weight.equal(before[name])}
+    assert changed == {name for name in before if ".lora_" in name or name.endswith(".shared.weight")}
+    assert not any(weight.requires_grad for name, weight in adapter.named_parameters() if ".lora_" not in name)
 
 
 def test_batches_depend_on_their_number_alone() -> None:
