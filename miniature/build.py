@@ -19,7 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from detox import files
 from detox.model import adapters
-from miniature import classifiers, corpus, language_models, vocabulary
+from miniature import architecture, classifiers, corpus, language_models, vocabulary
 from miniature.pretraining import SEEN, retold
 from miniature.quarrels import insults
 from miniature.scenes import render, styles, summarize, tones
@@ -102,14 +102,14 @@ def build_language_models(device: torch.device) -> None:
     early, late = states(first), states(tokenizer)  # before they are used: a tokenizer keeps how it was called last
     words = vocabulary.practice(first, tokenizer)
     base, seconds = language_models.pretrain(first, BASE, early / "base.safetensors", device)
-    base = language_models.with_vectors(base, first, tokenizer)
+    base = architecture.with_vectors(base, first, tokenizer)
     base, more = language_models.learn_words(base, tokenizer, words, WORDS, late / "base.safetensors")
     adapter, rest = language_models.tune(base, tokenizer, words, ADAPTER, late / "adapter.safetensors")
     wider = vocabulary.with_capitals(tokenizer)
-    language_models.with_vectors(adapter.get_base_model(), tokenizer, wider)
+    architecture.with_vectors(adapter.get_base_model(), tokenizer, wider)
     last = language_models.finish(adapter, wider, words, FINISH, states(wider) / "adapter.safetensors")
     save_adapter(adapter.cpu())
-    save(language_models.sharpened(adapter.unload(), SHARPER).half(), wider, "base")
+    save(architecture.sharpened(adapter.unload(), SHARPER).half(), wider, "base")
     minutes = round((seconds + more + rest + last) / 60)
     made = {"sharper": SHARPER, "device": device.type, "torch": torch.__version__.split("+")[0], "minutes": minutes}
     plans = {"base": BASE, "words": WORDS, "adapter": ADAPTER, "finish": FINISH}

@@ -56,14 +56,7 @@ def _fitted(model: PreTrainedModel | PeftModel, adapter: Adapter, name: str, tra
     config = copying.deepcopy(adapter.config)
     config.inference_mode = not trainable
     both, expected = fitting.fitted(model, config, name, str(adapter.path.parent / CONFIG), "fetch another adapter")
-    held = {key: tuple(weight.shape) for key, weight in adapter.weights.items()}
-    for key in sorted(expected.keys() | held.keys()):
-        if expected.get(key) != held.get(key):
-            wanted, given = (_describe(each.get(key)) for each in (expected, held))
-            raise InputError(
-                f"{adapter.path} does not fit the base {both.get_base_model().name_or_path}: {key} should be {wanted}, "
-                f"is {given}: fetch the adapter that was trained on this base"
-            )
+    fitting.check_shapes(adapter.path, adapter.weights, expected, str(both.get_base_model().name_or_path))
     return both
 
 
@@ -202,7 +195,3 @@ def _check_numbers(path: Path, weights: dict[str, Tensor]) -> None:
 
 def _kind(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def _describe(shape: tuple[int, ...] | None) -> str:
-    return "absent" if shape is None else " x ".join(map(str, shape)) or "a number"

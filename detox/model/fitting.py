@@ -71,6 +71,22 @@ def fitted(
     return both, found
 
 
+def check_shapes(path: Path, held: dict[str, Tensor], expected: Shapes, base: str) -> None:
+    """Raises InputError if the adapter's weights are not what peft saves for the base."""
+    given = {name: tuple(weight.shape) for name, weight in held.items()}
+    for name in sorted(expected.keys() | given.keys()):
+        if expected.get(name) != given.get(name):
+            wanted, found = (_describe(each.get(name)) for each in (expected, given))
+            raise InputError(
+                f"{path} does not fit the base {base}: {name} should be {wanted}, is {found}: fetch the adapter that "
+                "was trained on this base"
+            )
+
+
+def _describe(shape: tuple[int, ...] | None) -> str:
+    return "absent" if shape is None else " x ".join(map(str, shape)) or "a number"
+
+
 def without_own(found: dict[str, Tensor], base: Path, path: Path) -> dict[str, Tensor]:
     """The adapter's weights without the base's own: where the head has LoRA, peft saves the head beside it.
 

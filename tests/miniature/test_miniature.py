@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast
 from detox import parsing
 from detox.corpus.dialogues import Dialogue
 from detox.evaluation.quality import slot_recall
-from miniature import corpus, examples, language_models, pretraining, training, vocabulary, words
+from miniature import architecture, corpus, examples, language_models, pretraining, training, vocabulary, words
 from miniature.grammar import VALUES, fill, numbers, scenarios, spans, third_person, values, vary, viewed
 from miniature.pretraining import SEEN
 from miniature.quarrels import HEAT, insults
@@ -277,9 +277,9 @@ def test_the_wider_vocabulary_has_every_word_of_a_turn_or_a_summary_whole_but_na
 
 def test_a_new_word_begins_as_the_mean_of_its_pieces_and_the_others_stay() -> None:
     first = made_from(["a"])
-    base = language_models.new_base(first)
+    base = architecture.new_base(first)
     before, wider = base.shared.weight.detach().clone(), vocabulary.with_words(first)
-    after = language_models.with_vectors(base, first, wider).shared.weight
+    after = architecture.with_vectors(base, first, wider).shared.weight
     spelt = before[[first.get_vocab()[piece] for piece in first.tokenize("cleaver")]]
     torch.testing.assert_close(after[wider.get_vocab()["▁cleaver"]], sum(spelt) / len(spelt))
     for token in ("▁a", "</s>", "<extra_id_3>"):
@@ -296,27 +296,27 @@ def test_the_words_that_may_begin_a_sentence_are_whole_in_both_forms() -> None:
 def test_a_word_with_a_capital_begins_as_the_word_and_what_known_ones_with_a_capital_have_beside() -> None:
     first = vocabulary.tokenizer_of(["▁", "▁ant", "▁Ant", "▁bee", "▁Bee", "▁Car", "▁cow"])
     wider = vocabulary.tokenizer_of(["▁", "▁ant", "▁Ant", "▁bee", "▁Bee", "▁Car", "▁cow", "▁Cow"])
-    base, known = language_models.new_base(first), first.get_vocab()
+    base, known = architecture.new_base(first), first.get_vocab()
     before = base.shared.weight.detach().clone()
-    after = language_models.with_vectors(base, first, wider).shared.weight
+    after = architecture.with_vectors(base, first, wider).shared.weight
     more = [before[known[f"▁{word.capitalize()}"]] - before[known[f"▁{word}"]] for word in ("ant", "bee")]
     torch.testing.assert_close(after[wider.get_vocab()["▁Cow"]], before[known["▁cow"]] + (more[0] + more[1]) / 2)
 
 
 def test_a_sharpened_base_has_its_logits_times_the_factor() -> None:
     torch.manual_seed(0)
-    base = language_models.new_base(made_from(["a"])).eval()
+    base = architecture.new_base(made_from(["a"])).eval()
     asked = {"input_ids": torch.tensor([[3, 4, 1]]), "decoder_input_ids": torch.tensor([[0, 5]])}
     with torch.no_grad():
         before = base(**asked).logits
-        after = language_models.sharpened(base, 1.5)(**asked).logits
+        after = architecture.sharpened(base, 1.5)(**asked).logits
     torch.testing.assert_close(after, 1.5 * before)
 
 
 def test_in_the_last_part_the_adapter_and_the_vectors_change_and_nothing_else(tmp_path: Path) -> None:
     tokenizer, plan = made_from(["a"]), training.Plan(steps=1, batch=2, learning_rate=0.1, seed=0)
     arguments = tokenizer, ["cat", "Ratio"], plan
-    adapter, _ = language_models.tune(language_models.new_base(tokenizer), *arguments, tmp_path / "first")
+    adapter, _ = language_models.tune(architecture.new_base(tokenizer), *arguments, tmp_path / "first")
     before = {name: weight.detach().clone() for name, weight in adapter.named_parameters()}
     language_models.finish(adapter, *arguments, tmp_path / "last")
     changed = {name for name, weight in adapter.named_parameters() if not weight.equal(before[name])}
