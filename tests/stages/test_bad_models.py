@@ -33,7 +33,6 @@ TEMPLATE = {
     "single": [{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "</s>", "type_id": 0}}],
     "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
 }
-FIRST = "base_model.model.decoder.block.0.layer.0.SelfAttention.q.lora_B.weight"
 ADDED = dict.fromkeys(["single_word", "lstrip", "rstrip", "normalized", "special"], False) | {"id": 32, "content": "x"}
 HEADER = "Error while deserializing header"
 VOCABULARIES = (
@@ -206,8 +205,8 @@ BASE: dict[str, tuple[Spoil, str]] = {
     ),
     "no heads": (
         said("base/config.json", num_heads=0),
-        f"models/adapter/adapter_model.safetensors does not fit the base base: {FIRST} should be 0 x 4, is 32 x 4: "
-        "fetch the adapter that was trained on this base",
+        "base: the weight decoder.block.0.layer.0.SelfAttention.k.weight is 32 x 32, not 0 x 32: get the whole model "
+        "that its config.json describes",
     ),
     "a width below 0": (
         said("base/config.json", d_model=-8),
