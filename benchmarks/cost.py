@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ruamel.yaml import YAML
-
 from benchmarks.tables import markdown
 from detox.params import reading
 
@@ -111,7 +109,7 @@ def duration(seconds: float) -> str:
 
 def profile() -> Any:
     """The flan-t5-base profile."""
-    return reading.read(PROFILE, YAML(typ="safe").load)
+    return reading.read(PROFILE)
 
 
 def page(figures: Tree, profile: Tree) -> str:

@@ -14,7 +14,6 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ruamel.yaml import YAML
 from tqdm import tqdm
 
 from benchmarks import rounds, usage
@@ -108,7 +107,7 @@ def measure(project: Path, tokenizer: Path, dialogues: Path, counts: Counts, siz
 
 def settings(project: Path) -> dict[str, Any]:
     """The sections of params.yaml on which the counts of a run depend, as they were run."""
-    tree = reading.read(project / "params.yaml", YAML(typ="safe").load)
+    tree = reading.read(project / "params.yaml")
     return {name: dict(tree[name]) for name in ("adapter", "rank", "ppo", "summarize", "rivals")}
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import grimp
-from ruamel.yaml import YAML
 
 from detox import files
 from detox.params import reading
@@ -79,7 +78,7 @@ def drawing(imports: Mapping[str, Iterable[str]]) -> str:
 
 def stages_of(room: str) -> list[str]:
     """The stages that list the room, or a file of it, under deps."""
-    stages = reading.read(PIPELINE, YAML(typ="safe").load)["stages"]
+    stages = reading.read(PIPELINE)["stages"]
     return [
         name for name, stage in stages.items() if any(f"{dep}/".startswith(f"detox/{room}/") for dep in stage["deps"])
     ]

@@ -1,6 +1,7 @@
 """How the base and its adapter learn: text-to-text tasks, and summaries by a LoRA."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor
+from torch.optim import AdamW, Optimizer
 from transformers import Adafactor, PreTrainedTokenizerFast, T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
@@ -20,6 +22,8 @@ from miniature.pretraining import SHORT, Example, blurred, example, scene
 from miniature.scenes import styles
 
 BUCKET = 32  # batches drawn at once and sorted by length, so that little is padding
+# T5's own optimiser: its step is relative to a weight's size, which suits embeddings of size 1.
+FACTORED = partial(Adafactor, scale_parameter=True, relative_step=False)
 
 
 def batches(
@@ -62,12 +66,12 @@ def optimise(
     tokenizer: PreTrainedTokenizerFast,
     plan: training.Plan,
     state: Path,
+    make_optimizer: Callable[..., Optimizer] = FACTORED,
 ) -> float:
     """Trains all weights that are to be on what `draw` gives; the seconds that it took."""
-    # T5's own optimiser: its step is relative to a weight's size, which suits embeddings of size 1.
     trainable = [weight for weight in model.parameters() if weight.requires_grad]
-    optimizer = Adafactor(trainable, lr=plan.learning_rate, scale_parameter=True, relative_step=False)
     data = lambda start: batches(draw, tokenizer, plan, start)  # noqa: E731
+    optimizer = make_optimizer(trainable, lr=plan.learning_rate)
     return training.fit(model, data, lambda batch: loss_of(model, batch), optimizer, plan, state)
 
 
@@ -122,11 +126,8 @@ def tune(
         task_type="SEQ_2_SEQ_LM",
     )
     model = get_peft_model(base, config)
-    trainable = [weight for weight in model.parameters() if weight.requires_grad]
-    optimizer = torch.optim.AdamW(trainable, lr=plan.learning_rate)
-    data = lambda start: batches(lambda rng, _: summaries(rng, words), tokenizer, plan, start)  # noqa: E731
-    seconds = training.fit(model, data, lambda batch: loss_of(model.get_base_model(), batch), optimizer, plan, state)
-    return model, seconds
+    draw = lambda rng, _: summaries(rng, words)  # noqa: E731
+    return model, optimise(model.get_base_model(), draw, tokenizer, plan, state, AdamW)
 
 
 def finish(

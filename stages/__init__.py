@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from detox import git
 from detox.errors import InputError, complaint
 from detox.params import reading
@@ -81,7 +79,7 @@ def _run(main: Main, start: Callable[[str, Main], None]) -> None:
 
 def made(stage: str, seconds: float) -> str:
     """What a stage has written, by dvc.yaml, and how long that took."""
-    entry = reading.read(PIPELINE, YAML(typ="safe").load)["stages"].get(stage, {}) if PIPELINE.is_file() else {}
+    entry = reading.read(PIPELINE)["stages"].get(stage, {}) if PIPELINE.is_file() else {}
     outs = [out for kind in ("outs", "metrics", "plots") for out in entry.get(kind, [])]
     paths = [out if isinstance(out, str) else next(iter(out)) for out in outs]
     wrote = f" wrote {', '.join(paths)}" if paths else " done"

@@ -133,8 +133,9 @@ def prepared(p: Sections, errors: "list[InputError]") -> None:
             chosen = dialogues.evenly(test, p["rivals"].dialogues)
             heads.check_groups({dialogue.group for dialogue in chosen}, "the part for rivals", "raise rivals.dialogues")
         if "prepare" in p:
-            comparison.read_facts(Path(p["prepare"].source.path) / "facts.jsonl", test)
-            comparison.read_words(Path(p["prepare"].source.path) / "words.txt")
+            source = Path(p["prepare"].source.path)
+            comparison.read_facts(source / "facts.jsonl", test)
+            comparison.read_words(source / "words.txt")
 
 
 if __name__ == "__main__":

@@ -65,13 +65,15 @@ def parse(kind: type[Section], path: Path, section: str) -> Section:
         raise InputError("; ".join(_line(path, section, details) for details in error.errors())) from error
 
 
-@lru_cache(maxsize=1)
-def _once(text: str) -> object:
-    """What the text says, which nobody changes: a stage reads the same file section by section."""
+def values(text: str) -> Any:
+    """What the text says, without its comments."""
     return YAML(typ="safe").load(text)
 
 
-def read(path: Path, load: Callable[[str], Any]) -> MutableMapping[str, Any]:
+_once = lru_cache(maxsize=1)(values)  # a stage reads the same file section by section, and changes nothing
+
+
+def read(path: Path, load: Callable[[str], Any] = values) -> MutableMapping[str, Any]:
     """The mapping in a YAML file. Raises InputError, with the line where it is known, if there is none."""
     parsing.check_inside(path)
     if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would be waited for
