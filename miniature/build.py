@@ -31,7 +31,7 @@ SEED = 2026
 BASE = Plan(steps=7000, batch=32, learning_rate=2e-2, seed=2026)
 WORDS = Plan(steps=1500, batch=32, learning_rate=1e-2, seed=2027)
 ADAPTER = Plan(steps=2000, batch=16, learning_rate=4e-3, seed=0)
-FINISH = Plan(steps=700, batch=16, learning_rate=1e-2, seed=1)
+FINISH = Plan(steps=3000, batch=16, learning_rate=1e-2, seed=1)
 SHARPER = 1.4  # how many times the logits in the end are those that were trained
 CLASSIFIER = Plan(steps=900, batch=48, learning_rate=2e-3, seed=2026)
 CLASSIFIER_TEXTS = 12000

@@ -109,6 +109,29 @@ def test_no_reference_names_anybody_whom_its_dialogue_does_not(part: str) -> Non
     assert found > 50
 
 
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_what_a_reference_has_somebody_say_or_want_is_said_by_that_person(part: str) -> None:
+    wants = r"wants to|would like to|asks #Person\d# how to|plans to|is going to"
+    says = rf"(#Person\d#) (?:{wants}|(?:says|reports|explains|adds|believes|supposes|thinks|fears|worries) that) "
+    checked = 0
+    for row in rows(part):
+        turns = [turn.split(": ", 1) for turn in row["dialogue"].lower().split("\n")]
+        for speaker, start in re.findall(rf"{says}([a-z'-]+ [a-z'-]+)", " ".join(references(row))):
+            if "they" not in start and "their" not in start:
+                said = " ".join(words for person, words in turns if person == speaker.lower())
+                assert start in said, (row["id"], speaker, start)
+                checked += 1
+    assert checked > 800
+
+
+def test_no_span_says_i_without_a_mark_by_which_others_say_it_otherwise() -> None:
+    for scenario in scenarios():
+        for kind, parts in scenario["spans"].items():
+            for span in (each for found in parts.values() for each in found):
+                bare = re.sub(r"<[\w ]+>", "", span)
+                assert not re.search(r"\b(I|me|my|myself|mine|we|us|our|ours)\b", bare), (scenario["name"], kind, span)
+
+
 def test_every_quarrel_is_in_its_dialogue_and_its_cause_in_every_reference() -> None:
     test = {row["id"]: row for row in rows("test")}
     quarrels = [(test[row["id"]], row["quarrel"]) for row in rows("facts") if "quarrel" in row]
