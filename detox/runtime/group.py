@@ -40,7 +40,8 @@ class Group:
         self.store, self.rank, self.size = store, rank, size
         self.turn, self.waits, self.lost, self.over = 0, False, "", threading.Event()
         store.set(f"host/{rank}", socket.gethostname())
-        threading.Thread(target=self._watch, daemon=True).start()
+        self.watch = threading.Thread(target=self._watch, daemon=True)
+        self.watch.start()
 
     def exchange(self, number: int, operation: Callable[..., Any] = lambda: None, *arguments: Any) -> list[int]:
         """What each rank gives, by rank, once all are there; then a collective operation.
@@ -93,6 +94,11 @@ class Group:
             if self.speaks():
                 print(f"error: {self.lost}", file=sys.stderr, flush=True)
             os._exit(1)
+
+    def leave(self) -> None:
+        """Stops watching: were Python to end while that thread asks the store, the process would abort."""
+        self.over.set()
+        self.watch.join(LATER)
 
     def speaks(self) -> bool:
         """Whether it is for this rank to say why all end: the first of its machine that has asked."""
@@ -156,5 +162,5 @@ def joined() -> Iterator[None]:
             time.sleep(60 if rank else 0)  # to be ended, by the thread above if by nobody else
         raise
     finally:
-        group.over.set()
+        group.leave()
         current = None

@@ -33,7 +33,9 @@ def in_ranks(count: int, run: Callable[[], Any]) -> list[Any]:
             torch.set_num_threads(max(1, threads // count))
             PartialState._reset_state()  # what transformers' trainer has made of the test's own process
             with group.joined():
+                watch = group.current.watch  # type: ignore[union-attr]
                 Path(folder, str(rank)).write_text(json.dumps(run()))
+            assert not watch.is_alive()  # Python would abort if it ended while that asks the store
 
         children = [fork(lambda rank=rank: one(rank)) for rank in range(count)]  # type: ignore[misc]
         # Not before: a process that is forked beside the store's own thread may copy a lock that this one holds.
