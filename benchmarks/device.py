@@ -14,11 +14,16 @@ LIBRARIES = "torch", "transformers", "peft", "trl", "evaluate"
 
 
 def processor() -> str:
-    """Its name; Linux alone has it in a file."""
+    """Its name, and on x86 family and model, since a virtual machine may say no more than "AMD EPYC".
+
+    Linux alone has them in a file.
+    """
     table = Path("/proc/cpuinfo")
-    lines = table.read_text(encoding="utf-8").splitlines() if table.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    first = table.read_text(encoding="utf-8").partition("\n\n")[0] if table.exists() else ""
+    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first.splitlines())}
+    if "model name" not in told:
+        return platform.machine()
+    return ", ".join([told["model name"], *(f"{key} {told[key]}" for key in ("cpu family", "model") if key in told)])
 
 
 def description() -> dict[str, str | int]:
